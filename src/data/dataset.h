@@ -3,7 +3,7 @@
 #ifndef HONE_DATA_DATASET_H
 #define HONE_DATA_DATASET_H
 
-#include "data/batch.h"
+#include "tensor/batch.h"
 
 #include <hone/settings.h>
 #include <hone/tokenizer.h>

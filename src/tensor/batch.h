@@ -1,6 +1,6 @@
 /* What the executor is given: packed rows. Document after document, no padding. */
-#ifndef HONE_DATA_BATCH_H
-#define HONE_DATA_BATCH_H
+#ifndef HONE_TENSOR_BATCH_H
+#define HONE_TENSOR_BATCH_H
 
 #include <stdint.h>
 
