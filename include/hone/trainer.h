@@ -1,0 +1,87 @@
+/* Fine-tuning: a run with its folder, steps, validation, checkpoints and resume. */
+#ifndef HONE_TRAINER_H
+#define HONE_TRAINER_H
+
+#include <hone/model.h>
+
+typedef struct hone_trainer hone_trainer;
+
+typedef struct hone_run_settings {
+    hone_model_settings model;
+    hone_adapter_settings adapter;
+    hone_data_settings data;
+    hone_train_settings train;
+} hone_run_settings;
+
+enum { HONE_RUN_SETS = 4 };
+/* The four tables bound to the object, for hone_options_*. */
+void hone_run_option_sets(hone_run_settings *settings, hone_option_set sets[HONE_RUN_SETS]);
+
+typedef struct hone_step_result {
+    int64_t step; /* 1-based: steps done */
+    int64_t total_steps;
+    double epoch;
+    double loss; /* mean over the step's trained tokens */
+    double grad_norm, learning_rate;
+    int64_t tokens; /* rows processed in this step */
+    double tokens_per_second, seconds;
+    int64_t rss_bytes;
+} hone_step_result;
+
+typedef enum hone_event_kind {
+    HONE_EVENT_START,      /* model and data are ready: `text` sums them up */
+    HONE_EVENT_STEP,       /* `step` */
+    HONE_EVENT_VALIDATION, /* `loss`, `best` */
+    HONE_EVENT_SAMPLE,     /* `text` */
+    HONE_EVENT_CHECKPOINT, /* `text`: its folder */
+    HONE_EVENT_NOTE,       /* `text`: truncated documents, skipped lines ... */
+    HONE_EVENT_END         /* `text`: why training ended */
+} hone_event_kind;
+
+typedef struct hone_train_event {
+    hone_event_kind kind;
+    const hone_step_result *step; /* the latest step */
+    double loss;                  /* validation */
+    bool best;
+    const char *text;
+} hone_train_event;
+
+typedef struct hone_train_callbacks {
+    void (*event)(void *context, const hone_train_event *event); /* or NULL */
+    void *context;
+} hone_train_callbacks;
+
+/* Starts a run: opens model and data, makes the run folder settings->train.out (which must not
+ * exist or be empty). out == NULL in settings: no folder, nothing is written. The settings are
+ * copied. Callbacks may be NULL. */
+hone_status hone_trainer_create(const hone_run_settings *settings,
+                                const hone_train_callbacks *callbacks, hone_trainer **out,
+                                hone_error *error);
+/* Goes on with a run folder from its newest whole checkpoint, byte for byte as if never stopped. */
+hone_status hone_trainer_resume(const char *run, const hone_train_callbacks *callbacks,
+                                hone_trainer **out, hone_error *error);
+/* One optimizer step with its logs, validation, samples and checkpoints. *done at the end. */
+hone_status hone_trainer_step(hone_trainer *trainer, hone_step_result *result, bool *done,
+                              hone_error *error);
+/* Steps to the end. HONE_STOPPED (after a checkpoint) when hone_trainer_stop was called. */
+hone_status hone_trainer_run(hone_trainer *trainer, hone_error *error);
+/* Asks for a stop after the current step; safe in a signal handler. */
+void hone_trainer_stop(hone_trainer *trainer);
+/* Writes a checkpoint now. */
+hone_status hone_trainer_checkpoint(hone_trainer *trainer, hone_error *error);
+/* Validation loss now, and adapter at its best so far, if there is validation data. */
+hone_status hone_trainer_validate(hone_trainer *trainer, double *loss, hone_error *error);
+hone_model *hone_trainer_model(hone_trainer *trainer); /* borrowed */
+void hone_trainer_free(hone_trainer *trainer);         /* takes NULL */
+
+/* What a run would need, from the very plan that it would use. Bytes. */
+typedef struct hone_memory_plan {
+    int64_t rows; /* tokens in the largest micro-batch */
+    size_t weights, trainable, gradients, optimizer, values, scratch, data, total;
+    size_t values_with_checkpointing; /* values, were gradient_checkpointing on */
+} hone_memory_plan;
+
+hone_status hone_trainer_plan(const hone_run_settings *settings, hone_memory_plan *out,
+                              hone_error *error);
+
+#endif

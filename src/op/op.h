@@ -1,0 +1,147 @@
+/* The interface of an operation: a node of a program, its kind's table of functions, and what the
+ * executor hands to them. An operation is one file of this folder, compiled once for each
+ * instruction set; the table of the best one that the processor has is chosen at run time.
+ *
+ * Rules: kernels allocate nothing, print nothing and cannot fail. Values are row-major (rows,
+ * width); all arithmetic is f32, whatever a value's type. Results don't depend on the number of
+ * threads: work is cut by shape alone, and sums have a fixed order. */
+#ifndef HONE_OP_OP_H
+#define HONE_OP_OP_H
+
+#include "base/random.h"
+#include "gemm/weight.h"
+#include "tensor/batch.h"
+#include "tensor/dtype.h"
+
+#include <stdbool.h>
+
+/* X(name, symbol): every kind of operation */
+#define HONE_OP_LIST(X)                                                                            \
+    X(EMBEDDING, embedding)                                                                        \
+    X(NORM, norm)                                                                                  \
+    X(LINEAR, linear)                                                                              \
+    X(ATTENTION, attention)                                                                        \
+    X(ACTIVATION, activation)                                                                      \
+    X(ADD, add)                                                                                    \
+    X(SCALE, scale)                                                                                \
+    X(LORA, lora)                                                                                  \
+    X(HEAD, head)
+
+typedef enum hone_op_code {
+#define HONE_OP_ENUM(name, symbol) HONE_OP_##name,
+    HONE_OP_LIST(HONE_OP_ENUM)
+#undef HONE_OP_ENUM
+        HONE_OP_COUNT
+} hone_op_code;
+
+typedef enum hone_activation {
+    HONE_RELU,
+    HONE_GELU,     /* exact, erf */
+    HONE_GELU_NEW, /* tanh form */
+    HONE_SILU
+} hone_activation;
+
+enum { HONE_OP_INPUTS = 3, HONE_OP_OUTPUTS = 2, HONE_OP_WEIGHTS = 3 };
+
+/* A node. inputs, outputs: numbers of values; weights: numbers of weights; -1 where unused.
+ * outputs[0] is the result, outputs[1] what backward keeps beside it (statistics; f32). */
+typedef struct hone_op {
+    hone_op_code code;
+    const char *name; /* module path in Transformers' class: "transformer.h.0.attn.c_attn" */
+    int layer;        /* block number, or -1 */
+    uint32_t site;    /* number of its random draws */
+    int inputs[HONE_OP_INPUTS];
+    int outputs[HONE_OP_OUTPUTS];
+    int weights[HONE_OP_WEIGHTS];
+    float dropout; /* probability, on where the run says training */
+    union {
+        struct {
+            int position_offset; /* added to a position before the lookup (OPT: 2) */
+        } embedding;             /* weights: tokens (V,C), positions (P,C) or -1 */
+        struct {
+            float epsilon;
+            bool rms; /* no mean, no bias */
+        } norm;       /* weights: gain, bias (or -1) */
+        struct {
+            int64_t heads, head_size;
+            float scale; /* of q k^T */
+            bool causal;
+        } attention; /* input 0: q | k | v side by side (3 heads head_size), when input 1 is -1 */
+        struct {
+            hone_activation type;
+        } activation;
+        struct {
+            float scale; /* lora_alpha / r, or / sqrt(r) */
+        } lora;          /* inputs: x, y of the linear; weights: A (R,C), B (O,R) */
+    } as;
+} hone_op;
+
+typedef struct hone_view {
+    void *data; /* NULL where not wanted */
+    hone_dtype dtype;
+    int64_t width;
+} hone_view;
+
+/* Keys and values of earlier rows, for generation: one attention's share. */
+typedef struct hone_cache_view {
+    void *keys, *values; /* (slots, capacity, width) */
+    hone_dtype dtype;
+    int64_t capacity, width;
+    const int32_t *slots; /* (segments) which slot a segment continues */
+    const int32_t *past;  /* (segments) rows already in it; this run's rows are appended */
+} hone_cache_view;
+
+/* What the head is asked for. */
+typedef struct hone_head_request {
+    float *logprobs;           /* (rows) ln p(label), NaN where there is no label; or NULL */
+    float loss_scale;          /* gradient of (-logprob * loss_scale) summed over the rows */
+    const int32_t *logit_rows; /* rows whose logits are wanted, or NULL */
+    int64_t logit_count;
+    float *logits; /* (logit_count, V) */
+} hone_head_request;
+
+/* One execution of one node. */
+typedef struct hone_op_run {
+    const hone_op *op;
+    const hone_batch *batch;
+    int64_t rows; /* rows of the inputs and outputs */
+    bool training;
+    hone_random_key random; /* seed, this op's site, this optimizer step */
+    hone_view in[HONE_OP_INPUTS], out[HONE_OP_OUTPUTS];
+    hone_view d_in[HONE_OP_INPUTS], d_out;      /* gradients; data NULL where not wanted */
+    bool accumulate[HONE_OP_INPUTS];            /* add to d_in, else overwrite it */
+    const hone_weight *weight[HONE_OP_WEIGHTS]; /* gradient NULL: frozen; gradients are added to */
+    char *scratch;                              /* kind->scratch() bytes, 64-aligned, undefined */
+    const hone_cache_view *cache;               /* attention in generation, else NULL */
+    const hone_head_request *head;              /* head only */
+} hone_op_run;
+
+/* Facts of a plan that decide how much scratch a node wants. */
+typedef struct hone_op_shape {
+    int64_t rows; /* capacity */
+    int64_t in_width[HONE_OP_INPUTS], out_width[HONE_OP_OUTPUTS];
+    const hone_weight *weight[HONE_OP_WEIGHTS];
+    hone_dtype compute;
+    bool training;
+    int threads;
+} hone_op_shape;
+
+/* Bits of hone_op_kind.saved: what backward reads. */
+#define HONE_SAVES_INPUT(i) (1u << (i))
+#define HONE_SAVES_OUTPUT(i) (1u << (8 + (i)))
+
+typedef struct hone_op_kind {
+    const char *name;
+    bool cheap;   /* its result is computed again rather than kept */
+    int in_place; /* input whose place output 0 takes, and whose gradient takes d_out's; -1 */
+    unsigned (*saved)(const hone_op *op, const hone_weight *const weight[HONE_OP_WEIGHTS]);
+    size_t (*scratch)(const hone_op *op, const hone_op_shape *shape); /* NULL: none */
+    void (*forward)(const hone_op_run *run);
+    void (*backward)(const hone_op_run *run); /* NULL: forward made the gradient */
+} hone_op_kind;
+
+const hone_op_kind *hone_op_kind_of(hone_op_code code);
+/* "x86-64-v4": the set of kernels in use. HONE_ISA=v2|v3 in the environment lowers it. */
+const char *hone_op_isa(void);
+
+#endif
