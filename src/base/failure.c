@@ -46,6 +46,10 @@ void hone_error_format(const hone_error *error, char *buffer, uint64_t size)
 
 static hone_status fail_va(hone_error *error, hone_status status, const char *file, int64_t line,
                            int64_t offset, const char *format, va_list arguments)
+    HONE_PRINTF(6, 0);
+
+static hone_status fail_va(hone_error *error, hone_status status, const char *file, int64_t line,
+                           int64_t offset, const char *format, va_list arguments)
 {
     if (error != NULL) {
         error->status = status;
