@@ -72,14 +72,17 @@ const hone_option *hone_options_find(const hone_option_set *sets, size_t count, 
 /* The known key nearest to a misspelt one (edit distance), or NULL when none is near. */
 const char *hone_options_nearest(const hone_option_set *sets, size_t count, const char *key);
 /* Sets one key from text: numbers are checked for form and range, choices for membership; a LIST
- * takes commas, a MAP "key=value,key=value". `place` ("--r", "run.yaml:12") starts the message. */
+ * takes commas, a MAP "key=value,key=value", both JSON too. A LIST's text with a character of
+ * regular expressions in it ( [ { \ * + ? | ^ $ is one item, as is any where the metavar is TEXT.
+ * `place` ("--r") starts the message. HONE_USAGE, with the old value kept. */
 hone_status hone_options_set_text(const hone_option_set *sets, size_t count, const char *key,
                                   const char *text, const char *place, hone_error *error);
 /* Appends to a LIST (repeated flags); other types are replaced. */
 hone_status hone_options_add_text(const hone_option_set *sets, size_t count, const char *key,
                                   const char *text, const char *place, hone_error *error);
-/* Reads a YAML (or JSON) file of "key: value"; lists as sequences, maps as mappings. Unknown and
- * repeated keys are errors with line and nearest known name. */
+/* Reads a YAML (or JSON) file of "key: value"; lists as sequences, maps as mappings; null unsets a
+ * STRING, LIST or MAP. Unknown and repeated keys are errors with line and nearest known name;
+ * HONE_INPUT lists all that is wrong. */
 hone_status hone_options_load(const hone_option_set *sets, size_t count, const char *path,
                               hone_error *error);
 /* Writes all values as YAML that hone_options_load reads back to the same. Atomic. */

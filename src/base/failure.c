@@ -45,8 +45,7 @@ void hone_error_format(const hone_error *error, char *buffer, uint64_t size)
 }
 
 static hone_status fail_va(hone_error *error, hone_status status, const char *file, int64_t line,
-                           int64_t offset, const char *format, va_list arguments)
-    HONE_PRINTF(6, 0);
+                           int64_t offset, const char *format, va_list arguments) HONE_PRINTF(6, 0);
 
 static hone_status fail_va(hone_error *error, hone_status status, const char *file, int64_t line,
                            int64_t offset, const char *format, va_list arguments)
