@@ -41,6 +41,8 @@ typedef enum hone_activation {
     HONE_SILU
 } hone_activation;
 
+#define HONE_VALUE_ALIGNMENT 64 /* bytes; of values, scratch, row buffers */
+
 enum { HONE_OP_INPUTS = 3, HONE_OP_OUTPUTS = 2, HONE_OP_WEIGHTS = 3 };
 
 /* A node. inputs, outputs: numbers of values; weights: numbers of weights; -1 where unused.
@@ -124,6 +126,7 @@ typedef struct hone_op_shape {
     hone_dtype compute;
     bool training;
     int threads;
+    int64_t context; /* longest document */
 } hone_op_shape;
 
 /* Bits of hone_op_kind.saved: what backward reads. */
@@ -133,11 +136,13 @@ typedef struct hone_op_shape {
 typedef struct hone_op_kind {
     const char *name;
     bool cheap;   /* its result is computed again rather than kept */
-    int in_place; /* input whose place output 0 takes, and whose gradient takes d_out's; -1 */
+    int in_place; /* input whose place output 0 may take when nobody else reads it, or -1 */
+    int passes;   /* input whose gradient is d_out itself, or -1; that d_in is then NULL, unless
+                     other readers have made it already: then add d_out to it */
     unsigned (*saved)(const hone_op *op, const hone_weight *const weight[HONE_OP_WEIGHTS]);
     size_t (*scratch)(const hone_op *op, const hone_op_shape *shape); /* NULL: none */
     void (*forward)(const hone_op_run *run);
-    void (*backward)(const hone_op_run *run); /* NULL: forward made the gradient */
+    void (*backward)(const hone_op_run *run); /* NULL: forward made the gradient (d_in) */
 } hone_op_kind;
 
 const hone_op_kind *hone_op_kind_of(hone_op_code code);

@@ -1,0 +1,218 @@
+/* Products: bias, types that the library declines, and tiles for the pool. Tiles are cut by shape
+ * alone, so the bits of a result don't depend on the number of threads. */
+#include "gemm/matmul.h"
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "gemm/backend.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+static const char *element_at(const hone_matrix *matrix, int64_t row, int64_t column)
+{
+    int64_t at = row * matrix->row_stride + column * matrix->column_stride;
+    return (const char *)matrix->data + at * (int64_t)hone_dtype_size(matrix->dtype);
+}
+
+static char *result_at(const hone_product *p, int64_t row, int64_t column)
+{
+    return (char *)p->c + (row * p->c_stride + column) * (int64_t)hone_dtype_size(p->c_dtype);
+}
+
+static void add_bias(const hone_product *p)
+{
+    for (int64_t i = 0; i < p->m; i++) {
+        if (p->c_dtype == HONE_BF16) {
+            uint16_t *c = (uint16_t *)(void *)result_at(p, i, 0);
+            for (int64_t j = 0; j < p->n; j++)
+                c[j] = hone_f32_to_bf16(hone_bf16_to_f32(c[j]) + p->bias[j]);
+        } else {
+            float *c = (float *)(void *)result_at(p, i, 0);
+            for (int64_t j = 0; j < p->n; j++)
+                c[j] += p->bias[j];
+        }
+    }
+}
+
+/* A bf16 operand as a fresh row-major f32 matrix, or NULL. */
+static float *widen(const hone_matrix *matrix, int64_t rows, int64_t columns)
+{
+    float *copy = hone_alloc((size_t)(rows * columns) * sizeof(float));
+    if (copy == NULL)
+        return NULL;
+    if (matrix->column_stride == 1) {
+        for (int64_t i = 0; i < rows; i++)
+            hone_convert(matrix->dtype, element_at(matrix, i, 0), HONE_F32, copy + i * columns,
+                         (size_t)columns);
+        return copy;
+    }
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            hone_convert(matrix->dtype, element_at(matrix, i, j), HONE_F32, copy + i * columns + j,
+                         1);
+    return copy;
+}
+
+/* bf16 where the processor has no such product: widened to f32, in pieces of rows. False when
+ * there was no memory for it. */
+static bool through_f32(const hone_product *p)
+{
+    float *b = widen(&p->b, p->k, p->n);
+    int64_t step = p->m < 64 ? p->m : 64;
+    float *c = hone_alloc((size_t)(step * p->n) * sizeof(float));
+    bool ok = b != NULL && c != NULL;
+    for (int64_t i = 0; ok && i < p->m; i += step) {
+        int64_t rows = p->m - i < step ? p->m - i : step;
+        hone_matrix part = p->a;
+        part.data = element_at(&p->a, i, 0);
+        float *a = widen(&part, rows, p->k);
+        hone_product f = {.m = rows, .n = p->n, .k = p->k, .c = c, .c_stride = p->n};
+        f.a = (hone_matrix){a, HONE_F32, p->k, 1};
+        f.b = (hone_matrix){b, HONE_F32, p->n, 1};
+        ok = a != NULL && hone_backend_f32(&f);
+        hone_free(a);
+        for (int64_t r = 0; ok && r < rows; r++)
+            for (int64_t j = 0; j < p->n; j++) {
+                float value = c[r * p->n + j];
+                char *at = result_at(p, i + r, j);
+                if (p->c_dtype == HONE_BF16) {
+                    uint16_t *out = (uint16_t *)(void *)at;
+                    *out = hone_f32_to_bf16(p->accumulate ? hone_bf16_to_f32(*out) + value : value);
+                } else {
+                    float *out = (float *)(void *)at;
+                    *out = p->accumulate ? *out + value : value;
+                }
+            }
+    }
+    hone_free(b);
+    hone_free(c);
+    return ok;
+}
+
+static _Thread_local bool entered;
+
+void hone_matmul(const hone_product *p)
+{
+    if (p->m <= 0 || p->n <= 0)
+        return;
+    if (!entered) {
+        hone_backend_enter();
+        entered = true;
+    }
+    hone_product plain = *p;
+    plain.bias = NULL;
+    bool done = false;
+    if (p->k > 0 && p->a.dtype == HONE_F32 && p->c_dtype == HONE_F32)
+        done = hone_backend_f32(&plain);
+    else if (p->k > 0 && p->a.dtype == HONE_BF16)
+        done = hone_backend_bf16(&plain) || through_f32(&plain);
+    if (!done)
+        hone_matmul_reference(&plain);
+    if (p->bias != NULL)
+        add_bias(p);
+}
+
+/* ---- tiles -------------------------------------------------------------------------------- */
+
+typedef struct tiling {
+    const hone_product *product;
+    int64_t rows, columns; /* of a tile */
+    int64_t across;        /* tiles in a row of tiles */
+} tiling;
+
+static void run_tile(void *context, int64_t task, int thread)
+{
+    (void)thread;
+    const tiling *t = context;
+    const hone_product *p = t->product;
+    int64_t row = task / t->across * t->rows, column = task % t->across * t->columns;
+    hone_product tile = *p;
+    tile.m = p->m - row < t->rows ? p->m - row : t->rows;
+    tile.n = p->n - column < t->columns ? p->n - column : t->columns;
+    tile.a.data = element_at(&p->a, row, 0);
+    tile.b.data = element_at(&p->b, 0, column);
+    tile.c = result_at(p, row, column);
+    if (p->bias != NULL)
+        tile.bias = p->bias + column;
+    hone_matmul(&tile);
+}
+
+void hone_matmul_parallel(const hone_product *p)
+{
+    tiling t = {p, p->m, p->n, 1};
+    /* Tall tiles spread the cost of reading B; enough of them that a slow core can be relieved. */
+    if (p->m >= 1024)
+        t.rows = 256;
+    else if (p->m >= 256)
+        t.rows = 128;
+    else if (p->m >= 128)
+        t.rows = 64;
+    if (t.rows == p->m && p->n >= 256) {
+        t.columns = p->n >= 8192 ? 2048 : p->n >= 2048 ? 512 : 128;
+    } else if (p->n > 16384) {
+        t.columns = 8448; /* a head's columns, off powers of two */
+    }
+    if (t.rows <= 0 || t.columns <= 0)
+        return;
+    t.across = (p->n + t.columns - 1) / t.columns;
+    hone_parallel_run((p->m + t.rows - 1) / t.rows * t.across, run_tile, &t);
+}
+
+/* ---- the machine -------------------------------------------------------------------------- */
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static bool bf16_fast;
+
+/* Times one middling product in both types: best of three. */
+static void measure_bf16(void)
+{
+    enum { SIZE = 384 };
+    uint16_t *half = hone_alloc_array(2 * SIZE * SIZE, sizeof *half);
+    float *full = hone_alloc_array(3 * SIZE * SIZE, sizeof *full);
+    if (half != NULL && full != NULL) {
+        double best[2] = {1e9, 1e9};
+        bool works = true;
+        hone_backend_enter();
+        for (int round = 0; round < 8 && works; round++) {
+            hone_product p = {.m = SIZE, .n = SIZE, .k = SIZE, .c_stride = SIZE};
+            p.c = full + (size_t)2 * SIZE * SIZE;
+            bool wide = round % 2 == 0;
+            const void *a = wide ? (const void *)full : half;
+            p.a = (hone_matrix){a, wide ? HONE_F32 : HONE_BF16, SIZE, 1};
+            p.b = p.a;
+            double start = seconds();
+            works = wide ? hone_backend_f32(&p) : hone_backend_bf16(&p);
+            double taken = seconds() - start;
+            if (round >= 2 && taken < best[round % 2])
+                best[round % 2] = taken;
+        }
+        bf16_fast = works && best[1] < 0.9 * best[0];
+    }
+    hone_free(half);
+    hone_free(full);
+}
+
+bool hone_matmul_bf16_is_fast(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, measure_bf16);
+    return bf16_fast;
+}
+
+const char *hone_matmul_isa(void)
+{
+    return hone_backend_isa();
+}
+
+void hone_matmul_shutdown(void)
+{
+    hone_backend_shutdown();
+}

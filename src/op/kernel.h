@@ -1,0 +1,294 @@
+/* What the operations' kernels share: one name for each instruction set, rows of any type as f32,
+ * sixteen floats at a time, vector exp, dropout masks, and column sums in a fixed order. Included
+ * by the operations only, which are compiled once for each instruction set. */
+#ifndef HONE_OP_KERNEL_H
+#define HONE_OP_KERNEL_H
+
+#include "base/parallel.h"
+#include "gemm/matmul.h"
+#include "op/op.h"
+
+#include <math.h>
+#include <string.h>
+
+#ifndef HONE_ISA
+#error "operations are compiled with HONE_ISA set to a name"
+#endif
+#define HONE_JOIN_(a, b) a##_##b
+#define HONE_JOIN(a, b) HONE_JOIN_(a, b)
+/* name_v3, name_v4 ...: everything that an operation exports */
+#define HONE_ISA_NAME(name) HONE_JOIN(name, HONE_ISA)
+
+enum { TASK_ROWS = 32 }; /* rows of one task of a row-wise kernel */
+
+/* Hands tasks of a run to the pool; fn gets the run as its context. */
+static inline void run_tasks(const hone_op_run *run, int64_t tasks, hone_task_fn fn)
+{
+    union {
+        const hone_op_run *in;
+        void *out;
+    } context = {run};
+    hone_parallel_run(tasks, fn, context.out);
+}
+
+/* Past the last row of a row-wise task. */
+static inline int64_t task_end(const hone_op_run *run, int64_t task)
+{
+    return (task + 1) * TASK_ROWS < run->rows ? (task + 1) * TASK_ROWS : run->rows;
+}
+
+static inline int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+static inline size_t align_up(size_t size)
+{
+    return (size + HONE_VALUE_ALIGNMENT - 1) & ~(size_t)(HONE_VALUE_ALIGNMENT - 1);
+}
+
+/* ---- sixteen floats ----------------------------------------------------------------------- */
+
+typedef float vec __attribute__((vector_size(64)));
+typedef int32_t ivec __attribute__((vector_size(64)));
+enum { LANES = 16 };
+
+static inline vec vec_load(const float *from)
+{
+    vec value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+static inline void vec_store(float *to, vec value)
+{
+    memcpy(to, &value, sizeof value);
+}
+
+static inline vec vec_set(float value)
+{
+    return value - (vec){0};
+}
+
+/* mask lanes are 0 or -1, as comparisons make them */
+static inline vec vec_select(ivec mask, vec yes, vec no)
+{
+    ivec bits = (mask & (ivec)yes) | (~mask & (ivec)no);
+    return (vec)bits;
+}
+
+static inline vec vec_max(vec a, vec b)
+{
+    return vec_select(a > b, a, b);
+}
+
+/* Pairwise, the same order everywhere. */
+static inline float vec_sum(vec value)
+{
+    float lane[LANES];
+    vec_store(lane, value);
+    for (int width = LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            lane[i] += lane[i + width];
+    return lane[0];
+}
+
+static inline float vec_largest(vec value)
+{
+    float lane[LANES], largest;
+    vec_store(lane, value);
+    largest = lane[0];
+    for (int i = 1; i < LANES; i++)
+        largest = lane[i] > largest ? lane[i] : largest;
+    return largest;
+}
+
+/* e^x within 2 ulp: x = n ln 2 + f, |f| <= ln 2 / 2, a polynomial in f, n put in the exponent.
+ * Below -87.3 the result is 0 (no denormals); above 88.7 infinity; NaN stays NaN. */
+static inline vec vec_exp(vec x)
+{
+    vec clamped = vec_select(x > vec_set(88.73f), vec_set(88.73f), x);
+    clamped = vec_select(clamped < vec_set(-87.33f), vec_set(-87.33f), clamped);
+    vec shifted = clamped * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
+    vec n = shifted - 12582912.0f;
+    vec f = clamped - n * 0.693359375f;
+    f = f - n * -2.12194440e-4f;
+    vec p = vec_set(1.9875691500e-4f);
+    p = p * f + 1.3981999507e-3f;
+    p = p * f + 8.3334519073e-3f;
+    p = p * f + 4.1665795894e-2f;
+    p = p * f + 1.6666665459e-1f;
+    p = p * f + 5.0000001201e-1f;
+    p = p * f * f + f + 1.0f;
+    /* 2^n in two halves, so that n = 128 does not overflow on the way */
+    ivec whole = (ivec)shifted - 0x4B400000;
+    ivec half = whole >> 1;
+    vec scale_low = (vec)((half + 127) << 23), scale_high = (vec)((whole - half + 127) << 23);
+    vec result = p * scale_low * scale_high;
+    result = vec_select(x < vec_set(-87.33f), vec_set(0.0f), result);
+    return vec_select(x == x, result, x);
+}
+
+/* ---- rows --------------------------------------------------------------------------------- */
+
+static inline int64_t padded_width(int64_t width)
+{
+    return (width + LANES - 1) / LANES * LANES;
+}
+
+static inline char *view_row(hone_view view, int64_t row)
+{
+    return (char *)view.data + row * view.width * (int64_t)hone_dtype_size(view.dtype);
+}
+
+static inline void load_floats(hone_dtype type, const void *from, float *to, int64_t n)
+{
+    if (type == HONE_BF16) {
+        const uint16_t *bits = from;
+        for (int64_t i = 0; i < n; i++)
+            to[i] = hone_bf16_to_f32(bits[i]);
+    } else
+        memcpy(to, from, (size_t)n * sizeof(float));
+}
+
+static inline void store_floats(hone_dtype type, const float *from, void *to, int64_t n)
+{
+    if (type == HONE_BF16) {
+        uint16_t *bits = to;
+        for (int64_t i = 0; i < n; i++)
+            bits[i] = hone_f32_to_bf16(from[i]);
+    } else if (from != to)
+        memcpy(to, from, (size_t)n * sizeof(float));
+}
+
+/* A row as floats: in place where it is f32, else converted into buffer (width floats). */
+static inline const float *row_read(hone_view view, int64_t row, float *buffer)
+{
+    if (view.dtype == HONE_F32)
+        return (const float *)(const void *)view_row(view, row);
+    load_floats(view.dtype, view_row(view, row), buffer, view.width);
+    return buffer;
+}
+
+/* Where to write a row: its own place or buffer; row_write then finishes it. */
+static inline float *row_open(hone_view view, int64_t row, float *buffer)
+{
+    return view.dtype == HONE_F32 ? (float *)(void *)view_row(view, row) : buffer;
+}
+
+static inline void row_write(hone_view view, int64_t row, const float *from)
+{
+    store_floats(view.dtype, from, view_row(view, row), view.width);
+}
+
+/* Writes a gradient row, adding when told to. */
+static inline void row_put(hone_view view, int64_t row, const float *from, bool add)
+{
+    if (view.dtype == HONE_F32) {
+        float *to = (float *)(void *)view_row(view, row);
+        for (int64_t i = 0; i < view.width; i++)
+            to[i] = add ? to[i] + from[i] : from[i];
+    } else {
+        uint16_t *to = (uint16_t *)(void *)view_row(view, row);
+        for (int64_t i = 0; i < view.width; i++)
+            to[i] = hone_f32_to_bf16(add ? hone_bf16_to_f32(to[i]) + from[i] : from[i]);
+    }
+}
+
+/* Row buffers of f32 for each thread in a run's scratch. */
+static inline size_t row_buffers_size(int threads, int count, int64_t width)
+{
+    return (size_t)threads * (size_t)count * align_up((size_t)padded_width(width) * sizeof(float));
+}
+
+static inline float *row_buffer(char *scratch, int thread, int count, int index, int64_t width)
+{
+    size_t size = align_up((size_t)padded_width(width) * sizeof(float));
+    return (float *)(void *)(scratch + ((size_t)thread * (size_t)count + (size_t)index) * size);
+}
+
+/* A view as an operand of a product. */
+static inline hone_matrix view_matrix(hone_view view)
+{
+    return (hone_matrix){view.data, view.dtype, view.width, 1};
+}
+
+static inline hone_matrix view_transposed(hone_view view)
+{
+    return (hone_matrix){view.data, view.dtype, 1, view.width};
+}
+
+/* ---- dropout ------------------------------------------------------------------------------ */
+
+/* Sixteen blocks at once: out[4 * lane + k] is word k of hone_random_block(key, first + lane). */
+static inline void random_blocks(hone_random_key key, uint64_t first, uint32_t out[4 * LANES])
+{
+    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
+    for (int i = 0; i < LANES; i++) {
+        uint64_t index = first + (uint64_t)i;
+        c0[i] = (uint32_t)index;
+        c1[i] = (uint32_t)(index >> 32);
+        c2[i] = key.site;
+        c3[i] = key.step;
+    }
+    uint32_t k0 = (uint32_t)key.seed, k1 = (uint32_t)(key.seed >> 32);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < LANES; i++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
+            uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
+            uint32_t n2 = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
+            c1[i] = (uint32_t)p1;
+            c3[i] = (uint32_t)p0;
+            c0[i] = n0;
+            c2[i] = n2;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    for (int i = 0; i < LANES; i++) {
+        out[4 * i] = c0[i];
+        out[4 * i + 1] = c1[i];
+        out[4 * i + 2] = c2[i];
+        out[4 * i + 3] = c3[i];
+    }
+}
+
+/* Multiplies n floats by their dropout factors, 0 or 1/(1-p): those of elements start .. start+n-1
+ * of a stream of elements. start is a multiple of 4. */
+static inline void dropout_apply(hone_random_key key, float p, uint64_t start, float *x, int64_t n)
+{
+    double limit = (double)p * 4294967296.0;
+    uint32_t threshold = limit >= 4294967295.0 ? UINT32_MAX : (uint32_t)limit;
+    float keep = 1.0f / (1.0f - p);
+    for (int64_t i = 0; i < n; i += 4 * LANES) {
+        uint32_t draw[4 * LANES];
+        random_blocks(key, (start + (uint64_t)i) / 4, draw);
+        int64_t count = n - i < 4 * LANES ? n - i : 4 * LANES;
+        for (int64_t j = 0; j < count; j++)
+            x[i + j] *= draw[j] >= threshold ? keep : 0.0f;
+    }
+}
+
+/* First element of a row in the stream of an operation's dropout. */
+static inline uint64_t dropout_row_start(const hone_op_run *run, int64_t row, int64_t width)
+{
+    return (uint64_t)(run->batch->row_base + row) * (uint64_t)((width + 3) / 4 * 4);
+}
+
+static inline bool dropout_is_on(const hone_op_run *run)
+{
+    return run->training && run->op->dropout > 0.0f;
+}
+
+/* ---- column sums -------------------------------------------------------------------------- */
+
+enum { SUM_ROWS = 64 }; /* rows of one partial sum: fixed, so that the order never varies */
+
+/* Adds to target[0 .. width) the partial sums (parts, width), in order. */
+static inline void add_partials(const float *partial, int64_t parts, int64_t width, float *target)
+{
+    for (int64_t part = 0; part < parts; part++)
+        for (int64_t j = 0; j < width; j++)
+            target[j] += partial[part * width + j];
+}
+
+#endif
