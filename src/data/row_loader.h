@@ -1,0 +1,12 @@
+/* A whole data file to token rows, in parallel, in the file's order. */
+#ifndef HONE_DATA_ROW_LOADER_H
+#define HONE_DATA_ROW_LOADER_H
+
+#include "data/row_encoder.h"
+
+/* Fills the store (zeroed) and *counts (all but the hash). On failure the store is left to be
+ * deinitialized by the caller; the error is that of the first bad line of the file. */
+hone_status hone_rows_load(const char *path, const hone_dataset_options *options,
+                           hone_row_store *store, hone_dataset_counts *counts, hone_error *error);
+
+#endif
