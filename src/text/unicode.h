@@ -1,0 +1,29 @@
+/* UTF-8 and the three classes of characters that the GPT-2 pattern distinguishes: \p{L}, \p{N} and
+ * \s, and \w for added tokens that must stand alone. */
+#ifndef HONE_TEXT_UNICODE_H
+#define HONE_TEXT_UNICODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum hone_char_class {
+    HONE_CHAR_OTHER,
+    HONE_CHAR_LETTER, /* \p{L} */
+    HONE_CHAR_NUMBER, /* \p{N} */
+    HONE_CHAR_SPACE   /* \s, the property White_Space */
+} hone_char_class;
+
+#define HONE_CHAR_INVALID UINT32_MAX /* a byte that is not part of well-formed UTF-8 */
+
+hone_char_class hone_unicode_class(uint32_t code); /* HONE_CHAR_INVALID is OTHER */
+bool hone_unicode_is_word(uint32_t code);          /* \w: letters, marks, digits, connectors */
+
+/* Bytes of the first character of text (length > 0). Where they are not well-formed UTF-8 (stray or
+ * missing continuation, overlong, surrogate, above U+10FFFF) the first byte stands alone as
+ * HONE_CHAR_INVALID. */
+size_t hone_utf8_decode(const char *text, size_t length, uint32_t *code);
+/* Start of the last character of text (length > 0), by the same rule. */
+size_t hone_utf8_last(const char *text, size_t length, uint32_t *code);
+
+#endif
