@@ -25,6 +25,7 @@ typedef struct builder {
     bool *needs;       /* (values) a gradient flows through it */
     bool *op_needs;    /* (ops) has a backward step */
     bool *keep;        /* (values) stays from forward to backward */
+    bool *saved;       /* (values) some backward step reads it */
     bool failed;
 } builder;
 
@@ -113,7 +114,8 @@ static bool may_take_place(const builder *b, int op, hone_phase phase, int input
     if (b->keep[value] || value_dtype(b->plan, value) != value_dtype(b->plan, out) ||
         b->program->values[value].width != b->program->values[out].width)
         return false;
-    return phase == HONE_FORWARD ? b->last_reader[value] == op : b->reader_count[value] == 1;
+    return phase == HONE_FORWARD ? b->last_reader[value] == op
+                                 : b->reader_count[value] == 1 && !b->saved[value];
 }
 
 static void forward_step(builder *b, int op, hone_phase phase)
@@ -248,7 +250,8 @@ static bool crosses_layers(const builder *b, int value)
     return false;
 }
 
-/* Marks a value that backward wants as kept, or, when it will be computed again, its sources. */
+/* Arranges that backward finds a value: marks it as kept or, when it will be computed again, what
+ * it is computed from. */
 static void want(builder *b, int value)
 {
     if (b->keep[value])
@@ -275,11 +278,15 @@ static void find_kept(builder *b)
             continue;
         unsigned saved = saved_mask(b, (int)i);
         for (int k = 0; k < HONE_OP_INPUTS; k++)
-            if (saved & HONE_SAVES_INPUT(k))
+            if (saved & HONE_SAVES_INPUT(k)) {
+                b->saved[op->inputs[k]] = true;
                 want(b, op->inputs[k]);
+            }
         for (int k = 0; k < HONE_OP_OUTPUTS; k++)
-            if (saved & HONE_SAVES_OUTPUT(k))
+            if (saved & HONE_SAVES_OUTPUT(k)) {
+                b->saved[op->outputs[k]] = true;
                 want(b, op->outputs[k]);
+            }
     }
 }
 
@@ -393,7 +400,7 @@ hone_status hone_plan_create(const hone_program *program, const hone_plan_option
     size_t values = program->value_count + 1, ops = program->op_count + 1;
     builder b = {.plan = out, .program = program};
     b.current = hone_alloc_array(values * 5, sizeof(int));
-    b.needs = hone_alloc_array(values * 2 + ops, sizeof(bool));
+    b.needs = hone_alloc_array(values * 3 + ops, sizeof(bool));
     hone_status status = HONE_OK;
     if (b.current == NULL || b.needs == NULL) {
         status = hone_fail_memory(error, "plan", values * 5 * sizeof(int));
@@ -403,7 +410,8 @@ hone_status hone_plan_create(const hone_program *program, const hone_plan_option
         b.last_reader = b.current + 3 * values;
         b.reader_count = b.current + 4 * values;
         b.keep = b.needs + values;
-        b.op_needs = b.needs + 2 * values;
+        b.saved = b.needs + 2 * values;
+        b.op_needs = b.needs + 3 * values;
         schedule(&b);
         status = b.failed ? hone_fail_memory(error, "plan", 0) : place_buffers(out, error);
         if (status == HONE_OK)

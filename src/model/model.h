@@ -13,9 +13,11 @@
 typedef struct hone_family {
     const char *model_type; /* "gpt2" */
     const char *task_type;  /* PEFT's: "CAUSAL_LM" */
-    hone_status (*build)(const hone_json *config, const char *path, hone_program *program,
-                         hone_error *error);
-    const char *prefix; /* of names that some folders lack: "transformer." */
+    /* `own_head`: the folder's lm_head differs from the embedding, whatever the config says. */
+    hone_status (*build)(const hone_json *config, const char *path, bool own_head,
+                         hone_program *program, hone_error *error);
+    const char *embedding, *head; /* names of the two weights that may be one */
+    const char *prefix;           /* of names that some folders lack: "transformer." */
     /* Whether a tensor on disk that no weight asks for is known and may be dropped. */
     bool (*ignores)(const char *name);
 } hone_family;

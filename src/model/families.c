@@ -1,0 +1,16 @@
+/* The families that hone knows. */
+#include "model/model.h"
+
+#include <string.h>
+
+extern const hone_family hone_family_gpt2;
+
+static const hone_family *const families[] = {&hone_family_gpt2};
+
+const hone_family *hone_family_find(const char *model_type)
+{
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+        if (strcmp(families[i]->model_type, model_type) == 0)
+            return families[i];
+    return NULL;
+}

@@ -1,0 +1,240 @@
+/* GPT-2: config.json to program.
+ * Source:  Radford et al. 2019; names and arithmetic as Transformers' GPT2LMHeadModel.
+ * Layout:  its linears are Conv1D: stored (in,out). Pre-norm blocks, learned positions. */
+#include "model/config.h"
+#include "model/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct gpt2 {
+    hone_program *program;
+    int64_t width, inner, heads, layers, vocabulary, positions;
+    double epsilon, residual_dropout, embedding_dropout, attention_dropout, init;
+    bool scale_scores, scale_by_layer;
+    hone_activation activation;
+} gpt2;
+
+static hone_status read_activation(hone_config config, hone_activation *out, hone_error *error)
+{
+    static const struct {
+        const char *name;
+        hone_activation type;
+    } known[] = {{"gelu_new", HONE_GELU_NEW}, {"gelu_pytorch_tanh", HONE_GELU_NEW},
+                 {"gelu", HONE_GELU},         {"relu", HONE_RELU},
+                 {"silu", HONE_SILU},         {"swish", HONE_SILU}};
+    const char *name;
+    HONE_TRY(hone_config_text(config, "activation_function", "gelu_new", &name, error));
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(known[i].name, name) == 0) {
+            *out = known[i].type;
+            return HONE_OK;
+        }
+    return hone_fail_at(error, HONE_INPUT, config.path, -1, -1,
+                        "\"activation_function\" is \"%s\"; supported are gelu_new, "
+                        "gelu_pytorch_tanh, gelu, relu, silu and swish",
+                        name);
+}
+
+static hone_status read_config(hone_config c, gpt2 *m, hone_error *error)
+{
+    static const char *const refused[] = {"add_cross_attention", "is_encoder_decoder",
+                                          "quantization_config", "pruned_heads"};
+    HONE_TRY(hone_config_refuse(c, refused, sizeof refused / sizeof refused[0], error));
+    HONE_TRY(hone_config_integer(c, "n_embd", HONE_CONFIG_REQUIRED, 1, 1 << 16, &m->width, error));
+    HONE_TRY(hone_config_integer(c, "n_head", HONE_CONFIG_REQUIRED, 1, 1 << 12, &m->heads, error));
+    HONE_TRY(
+        hone_config_integer(c, "n_layer", HONE_CONFIG_REQUIRED, 1, 1 << 10, &m->layers, error));
+    HONE_TRY(hone_config_integer(c, "vocab_size", HONE_CONFIG_REQUIRED, 1, 1 << 22, &m->vocabulary,
+                                 error));
+    HONE_TRY(hone_config_integer(c, "n_positions", HONE_CONFIG_REQUIRED, 1, 1 << 20, &m->positions,
+                                 error));
+    HONE_TRY(hone_config_integer(c, "n_inner", 4 * m->width, 1, 1 << 18, &m->inner, error));
+    HONE_TRY(hone_config_real(c, "layer_norm_epsilon", 1e-5, 0, 1, &m->epsilon, error));
+    HONE_TRY(hone_config_real(c, "resid_pdrop", 0.1, 0, 0.999, &m->residual_dropout, error));
+    HONE_TRY(hone_config_real(c, "embd_pdrop", 0.1, 0, 0.999, &m->embedding_dropout, error));
+    HONE_TRY(hone_config_real(c, "attn_pdrop", 0.1, 0, 0.999, &m->attention_dropout, error));
+    HONE_TRY(hone_config_real(c, "initializer_range", 0.02, 0, 10, &m->init, error));
+    HONE_TRY(hone_config_bool(c, "scale_attn_weights", true, &m->scale_scores, error));
+    HONE_TRY(
+        hone_config_bool(c, "scale_attn_by_inverse_layer_idx", false, &m->scale_by_layer, error));
+    HONE_TRY(read_activation(c, &m->activation, error));
+    if (m->width % m->heads != 0)
+        return hone_fail_at(error, HONE_INPUT, c.path, -1, -1,
+                            "\"n_embd\" (%lld) is not a multiple of \"n_head\" (%lld)",
+                            (long long)m->width, (long long)m->heads);
+    return HONE_OK;
+}
+
+static hone_weight matrix(int64_t rows, int64_t columns, bool transposed, double std)
+{
+    return (hone_weight){.use = HONE_WEIGHT_MATRIX,
+                         .dims = 2,
+                         .rows = rows,
+                         .columns = columns,
+                         .transposed = transposed,
+                         .decay = true,
+                         .tied_to = -1,
+                         .init_std = (float)std};
+}
+
+static hone_weight vector(int64_t rows, float value)
+{
+    return (hone_weight){.use = HONE_WEIGHT_VECTOR,
+                         .dims = 1,
+                         .rows = rows,
+                         .columns = 1,
+                         .tied_to = -1,
+                         .init_constant = value};
+}
+
+static int norm(gpt2 *m, int x, int layer, const char *name)
+{
+    hone_op op = hone_op_blank(HONE_OP_NORM, layer);
+    op.inputs[0] = x;
+    op.outputs[0] = hone_program_value(m->program, HONE_VALUE_COMPUTE, m->width, "%s", name);
+    op.outputs[1] = hone_program_value(m->program, HONE_VALUE_F32, 2, "%s.statistics", name);
+    op.weights[0] = hone_program_weight(m->program, vector(m->width, 1.0f), "%s.weight", name);
+    op.weights[1] = hone_program_weight(m->program, vector(m->width, 0.0f), "%s.bias", name);
+    op.as.norm.epsilon = (float)m->epsilon;
+    hone_program_append(m->program, op, "%s", name);
+    return op.outputs[0];
+}
+
+static int linear(gpt2 *m, int x, int64_t in, int64_t out, double std, int layer,
+                  const char *module)
+{
+    hone_op op = hone_op_blank(HONE_OP_LINEAR, layer);
+    op.inputs[0] = x;
+    op.outputs[0] =
+        hone_program_value(m->program, HONE_VALUE_COMPUTE, out, "h.%d.%s", layer, module);
+    op.weights[0] = hone_program_weight(m->program, matrix(in, out, true, std),
+                                        "transformer.h.%d.%s.weight", layer, module);
+    op.weights[1] = hone_program_weight(m->program, vector(out, 0.0f), "transformer.h.%d.%s.bias",
+                                        layer, module);
+    hone_program_append(m->program, op, "transformer.h.%d.%s", layer, module);
+    return op.outputs[0];
+}
+
+static int add(gpt2 *m, int x, int branch, int layer, const char *name)
+{
+    hone_op op = hone_op_blank(HONE_OP_ADD, layer);
+    op.inputs[0] = x;
+    op.inputs[1] = branch;
+    op.outputs[0] =
+        hone_program_value(m->program, HONE_VALUE_F32, m->width, "h.%d.%s", layer, name);
+    op.dropout = (float)m->residual_dropout;
+    hone_program_append(m->program, op, "transformer.h.%d.%s", layer, name);
+    return op.outputs[0];
+}
+
+static int attention(gpt2 *m, int qkv, int layer)
+{
+    hone_op op = hone_op_blank(HONE_OP_ATTENTION, layer);
+    int64_t head_size = m->width / m->heads;
+    op.inputs[0] = qkv;
+    op.outputs[0] =
+        hone_program_value(m->program, HONE_VALUE_COMPUTE, m->width, "h.%d.attn", layer);
+    op.outputs[1] =
+        hone_program_value(m->program, HONE_VALUE_F32, m->heads, "h.%d.attn.log_sum_exp", layer);
+    op.dropout = (float)m->attention_dropout;
+    op.as.attention.heads = m->heads;
+    op.as.attention.head_size = head_size;
+    op.as.attention.causal = true;
+    op.as.attention.scale = m->scale_scores ? 1.0f / sqrtf((float)head_size) : 1.0f;
+    if (m->scale_by_layer)
+        op.as.attention.scale /= (float)(layer + 1);
+    hone_program_append(m->program, op, "transformer.h.%d.attn", layer);
+    return op.outputs[0];
+}
+
+static int activation(gpt2 *m, int x, int layer)
+{
+    hone_op op = hone_op_blank(HONE_OP_ACTIVATION, layer);
+    op.inputs[0] = x;
+    op.outputs[0] =
+        hone_program_value(m->program, HONE_VALUE_COMPUTE, m->inner, "h.%d.mlp.act", layer);
+    op.as.activation.type = m->activation;
+    hone_program_append(m->program, op, "transformer.h.%d.mlp.act", layer);
+    return op.outputs[0];
+}
+
+static int block(gpt2 *m, int x, int layer)
+{
+    char name[64];
+    double projection = m->init / sqrt(2.0 * (double)m->layers);
+    snprintf(name, sizeof name, "transformer.h.%d.ln_1", layer);
+    int h = norm(m, x, layer, name);
+    int qkv = linear(m, h, m->width, 3 * m->width, m->init, layer, "attn.c_attn");
+    int y = attention(m, qkv, layer);
+    y = linear(m, y, m->width, m->width, projection, layer, "attn.c_proj");
+    x = add(m, x, y, layer, "attn.residual");
+    snprintf(name, sizeof name, "transformer.h.%d.ln_2", layer);
+    h = norm(m, x, layer, name);
+    y = linear(m, h, m->width, m->inner, m->init, layer, "mlp.c_fc");
+    y = activation(m, y, layer);
+    y = linear(m, y, m->inner, m->width, projection, layer, "mlp.c_proj");
+    return add(m, x, y, layer, "mlp.residual");
+}
+
+static hone_status build(const hone_json *json, const char *path, bool own_head,
+                         hone_program *program, hone_error *error)
+{
+    gpt2 m = {.program = program};
+    bool tied;
+    hone_config config = {json, path};
+    HONE_TRY(read_config(config, &m, error));
+    HONE_TRY(hone_config_bool(config, "tie_word_embeddings", true, &tied, error));
+    program->vocabulary = m.vocabulary;
+    program->context_length = m.positions;
+    program->width = m.width;
+    program->layers = m.layers;
+
+    hone_op op = hone_op_blank(HONE_OP_EMBEDDING, -1);
+    int tokens = hone_program_weight(program, matrix(m.vocabulary, m.width, false, m.init),
+                                     "transformer.wte.weight");
+    op.weights[0] = tokens;
+    op.weights[1] = hone_program_weight(program, matrix(m.positions, m.width, false, m.init),
+                                        "transformer.wpe.weight");
+    op.outputs[0] = hone_program_value(program, HONE_VALUE_F32, m.width, "embedding");
+    op.dropout = (float)m.embedding_dropout;
+    hone_program_append(program, op, "transformer.wte");
+    int x = op.outputs[0];
+    for (int layer = 0; layer < m.layers; layer++)
+        x = block(&m, x, layer);
+    x = norm(&m, x, -1, "transformer.ln_f");
+
+    hone_op head = hone_op_blank(HONE_OP_HEAD, -1);
+    head.inputs[0] = x;
+    head.weights[0] = tokens;
+    if (!tied || own_head)
+        head.weights[0] = hone_program_weight(program, matrix(m.vocabulary, m.width, false, m.init),
+                                              "lm_head.weight");
+    hone_program_append(program, head, "lm_head");
+    return hone_program_check(program, error);
+}
+
+/* Mask buffers that old checkpoints hold. */
+static bool ignores(const char *name)
+{
+    size_t length = strlen(name);
+    static const char *const endings[] = {".attn.bias", ".attn.masked_bias"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        size_t ending = strlen(endings[i]);
+        if (length > ending && strcmp(name + length - ending, endings[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+extern const hone_family hone_family_gpt2;
+const hone_family hone_family_gpt2 = {
+    .model_type = "gpt2",
+    .task_type = "CAUSAL_LM",
+    .build = build,
+    .embedding = "transformer.wte.weight",
+    .head = "lm_head.weight",
+    .prefix = "transformer.",
+    .ignores = ignores,
+};

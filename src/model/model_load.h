@@ -1,0 +1,19 @@
+/* Filling a program's weights: memory, files, initialization. */
+#ifndef HONE_MODEL_MODEL_LOAD_H
+#define HONE_MODEL_MODEL_LOAD_H
+
+#include "model/model.h"
+
+/* The tensor on disk for a weight's name, with or without the family's prefix; or NULL. */
+const hone_stored_tensor *hone_model_stored(const hone_family *family,
+                                            const hone_weight_source *source, const char *name);
+/* Whether the folder holds both an embedding and a head, with different values. */
+hone_status hone_model_has_own_head(const hone_family *family, const hone_weight_source *source,
+                                    bool *out, hone_error *error);
+/* Memory for every weight: trained ones in the parameter blocks, the rest in one block. */
+hone_status hone_model_allocate(hone_model *model, bool training, hone_error *error);
+/* Values of the base's weights, from a source or by the family's own initialization. */
+hone_status hone_model_load(hone_model *model, const hone_weight_source *source, hone_error *error);
+void hone_model_initialize(hone_model *model);
+
+#endif
