@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "gemm/backend.h"
+#include "gemm/skinny.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -139,23 +140,26 @@ static void run_tile(void *context, int64_t task, int thread)
     hone_matmul(&tile);
 }
 
+static int64_t round_up(int64_t value, int64_t step)
+{
+    return (value + step - 1) / step * step;
+}
+
+/* Tiles of about 256 rows spread the cost of reading B; narrow results are cut by columns too, so
+ * that there are enough tiles to share out, and to relieve a core that another program slows. */
 void hone_matmul_parallel(const hone_product *p)
 {
-    tiling t = {p, p->m, p->n, 1};
-    /* Tall tiles spread the cost of reading B; enough of them that a slow core can be relieved. */
-    if (p->m >= 1024)
-        t.rows = 256;
-    else if (p->m >= 256)
-        t.rows = 128;
-    else if (p->m >= 128)
-        t.rows = 64;
-    if (t.rows == p->m && p->n >= 256) {
-        t.columns = p->n >= 8192 ? 2048 : p->n >= 2048 ? 512 : 128;
-    } else if (p->n > 16384) {
-        t.columns = 8448; /* a head's columns, off powers of two */
-    }
-    if (t.rows <= 0 || t.columns <= 0)
+    enum { TILE_ROWS = 256, LEAST_TILES = 8, LEAST_COLUMNS = 128, MOST_COLUMNS = 8448 };
+    if (p->m <= 0 || p->n <= 0 || (p->m <= HONE_SKINNY_ROWS && hone_skinny_matmul(p)))
         return;
+    int64_t down = (p->m + TILE_ROWS / 2) / TILE_ROWS;
+    down = down > 0 ? down : 1;
+    int64_t across = (LEAST_TILES + down - 1) / down;
+    tiling t = {p, round_up((p->m + down - 1) / down, 16), 0, 1};
+    t.columns = round_up((p->n + across - 1) / across, 64);
+    t.columns = t.columns < LEAST_COLUMNS  ? LEAST_COLUMNS
+                : t.columns > MOST_COLUMNS ? MOST_COLUMNS
+                                           : t.columns;
     t.across = (p->n + t.columns - 1) / t.columns;
     hone_parallel_run((p->m + t.rows - 1) / t.rows * t.across, run_tile, &t);
 }

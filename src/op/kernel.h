@@ -7,17 +7,10 @@
 #include "base/parallel.h"
 #include "gemm/matmul.h"
 #include "op/op.h"
+#include "tensor/vector.h"
 
 #include <math.h>
 #include <string.h>
-
-#ifndef HONE_ISA
-#error "operations are compiled with HONE_ISA set to a name"
-#endif
-#define HONE_JOIN_(a, b) a##_##b
-#define HONE_JOIN(a, b) HONE_JOIN_(a, b)
-/* name_v3, name_v4 ...: everything that an operation exports */
-#define HONE_ISA_NAME(name) HONE_JOIN(name, HONE_ISA)
 
 enum { TASK_ROWS = 32 }; /* rows of one task of a row-wise kernel */
 
@@ -44,88 +37,6 @@ static inline int64_t divide_up(int64_t a, int64_t b)
 static inline size_t align_up(size_t size)
 {
     return (size + HONE_VALUE_ALIGNMENT - 1) & ~(size_t)(HONE_VALUE_ALIGNMENT - 1);
-}
-
-/* ---- sixteen floats ----------------------------------------------------------------------- */
-
-typedef float vec __attribute__((vector_size(64)));
-typedef int32_t ivec __attribute__((vector_size(64)));
-enum { LANES = 16 };
-
-static inline vec vec_load(const float *from)
-{
-    vec value;
-    memcpy(&value, from, sizeof value);
-    return value;
-}
-
-static inline void vec_store(float *to, vec value)
-{
-    memcpy(to, &value, sizeof value);
-}
-
-static inline vec vec_set(float value)
-{
-    return value - (vec){0};
-}
-
-/* mask lanes are 0 or -1, as comparisons make them */
-static inline vec vec_select(ivec mask, vec yes, vec no)
-{
-    ivec bits = (mask & (ivec)yes) | (~mask & (ivec)no);
-    return (vec)bits;
-}
-
-static inline vec vec_max(vec a, vec b)
-{
-    return vec_select(a > b, a, b);
-}
-
-/* Pairwise, the same order everywhere. */
-static inline float vec_sum(vec value)
-{
-    float lane[LANES];
-    vec_store(lane, value);
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++)
-            lane[i] += lane[i + width];
-    return lane[0];
-}
-
-static inline float vec_largest(vec value)
-{
-    float lane[LANES], largest;
-    vec_store(lane, value);
-    largest = lane[0];
-    for (int i = 1; i < LANES; i++)
-        largest = lane[i] > largest ? lane[i] : largest;
-    return largest;
-}
-
-/* e^x within 2 ulp: x = n ln 2 + f, |f| <= ln 2 / 2, a polynomial in f, n put in the exponent.
- * Below -87.3 the result is 0 (no denormals); above 88.7 infinity; NaN stays NaN. */
-static inline vec vec_exp(vec x)
-{
-    vec clamped = vec_select(x > vec_set(88.73f), vec_set(88.73f), x);
-    clamped = vec_select(clamped < vec_set(-87.33f), vec_set(-87.33f), clamped);
-    vec shifted = clamped * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
-    vec n = shifted - 12582912.0f;
-    vec f = clamped - n * 0.693359375f;
-    f = f - n * -2.12194440e-4f;
-    vec p = vec_set(1.9875691500e-4f);
-    p = p * f + 1.3981999507e-3f;
-    p = p * f + 8.3334519073e-3f;
-    p = p * f + 4.1665795894e-2f;
-    p = p * f + 1.6666665459e-1f;
-    p = p * f + 5.0000001201e-1f;
-    p = p * f * f + f + 1.0f;
-    /* 2^n in two halves, so that n = 128 does not overflow on the way */
-    ivec whole = (ivec)shifted - 0x4B400000;
-    ivec half = whole >> 1;
-    vec scale_low = (vec)((half + 127) << 23), scale_high = (vec)((whole - half + 127) << 23);
-    vec result = p * scale_low * scale_high;
-    result = vec_select(x < vec_set(-87.33f), vec_set(0.0f), result);
-    return vec_select(x == x, result, x);
 }
 
 /* ---- rows --------------------------------------------------------------------------------- */

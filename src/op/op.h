@@ -146,7 +146,5 @@ typedef struct hone_op_kind {
 } hone_op_kind;
 
 const hone_op_kind *hone_op_kind_of(hone_op_code code);
-/* "x86-64-v4": the set of kernels in use. HONE_ISA=v2|v3 in the environment lowers it. */
-const char *hone_op_isa(void);
 
 #endif

@@ -1,0 +1,99 @@
+/* Sixteen floats at a time, in the compiler's own vectors, and names for each instruction set.
+ * Included only by sources that are compiled once for each set (HONE_ISA says which): the compiler
+ * splits a vector into what the set has. */
+#ifndef HONE_TENSOR_VECTOR_H
+#define HONE_TENSOR_VECTOR_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef HONE_ISA
+#error "compile with HONE_ISA set to the name of an instruction set"
+#endif
+#define HONE_JOIN_(a, b) a##_##b
+#define HONE_JOIN(a, b) HONE_JOIN_(a, b)
+/* name_v3, name_v4 ...: everything that such a source exports */
+#define HONE_ISA_NAME(name) HONE_JOIN(name, HONE_ISA)
+
+typedef float vec __attribute__((vector_size(64)));
+typedef int32_t ivec __attribute__((vector_size(64)));
+enum { LANES = 16 };
+
+static inline vec vec_load(const float *from)
+{
+    vec value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+static inline void vec_store(float *to, vec value)
+{
+    memcpy(to, &value, sizeof value);
+}
+
+static inline vec vec_set(float value)
+{
+    return value - (vec){0};
+}
+
+/* mask lanes are 0 or -1, as comparisons make them */
+static inline vec vec_select(ivec mask, vec yes, vec no)
+{
+    ivec bits = (mask & (ivec)yes) | (~mask & (ivec)no);
+    return (vec)bits;
+}
+
+static inline vec vec_max(vec a, vec b)
+{
+    return vec_select(a > b, a, b);
+}
+
+/* Pairwise, the same order everywhere. */
+static inline float vec_sum(vec value)
+{
+    float lane[LANES];
+    vec_store(lane, value);
+    for (int width = LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            lane[i] += lane[i + width];
+    return lane[0];
+}
+
+static inline float vec_largest(vec value)
+{
+    float lane[LANES], largest;
+    vec_store(lane, value);
+    largest = lane[0];
+    for (int i = 1; i < LANES; i++)
+        largest = lane[i] > largest ? lane[i] : largest;
+    return largest;
+}
+
+/* e^x within 2 ulp: x = n ln 2 + f, |f| <= ln 2 / 2, a polynomial in f, n put in the exponent.
+ * Below -87.3 the result is 0 (no denormals); above 88.7 infinity; NaN stays NaN. */
+static inline vec vec_exp(vec x)
+{
+    vec clamped = vec_select(x > vec_set(88.73f), vec_set(88.73f), x);
+    clamped = vec_select(clamped < vec_set(-87.33f), vec_set(-87.33f), clamped);
+    vec shifted = clamped * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
+    vec n = shifted - 12582912.0f;
+    vec f = clamped - n * 0.693359375f;
+    f = f - n * -2.12194440e-4f;
+    vec p = vec_set(1.9875691500e-4f);
+    p = p * f + 1.3981999507e-3f;
+    p = p * f + 8.3334519073e-3f;
+    p = p * f + 4.1665795894e-2f;
+    p = p * f + 1.6666665459e-1f;
+    p = p * f + 5.0000001201e-1f;
+    p = p * f * f + f + 1.0f;
+    /* 2^n in two halves, so that n = 128 does not overflow on the way */
+    ivec whole = (ivec)shifted - 0x4B400000;
+    ivec half = whole >> 1;
+    vec scale_low = (vec)((half + 127) << 23), scale_high = (vec)((whole - half + 127) << 23);
+    vec result = p * scale_low * scale_high;
+    result = vec_select(x < vec_set(-87.33f), vec_set(0.0f), result);
+    return vec_select(x == x, result, x);
+}
+
+#endif
