@@ -25,15 +25,9 @@ static char *result_at(const hone_product *p, int64_t row, int64_t column)
 static void add_bias(const hone_product *p)
 {
     for (int64_t i = 0; i < p->m; i++) {
-        if (p->c_dtype == HONE_BF16) {
-            uint16_t *c = (uint16_t *)(void *)result_at(p, i, 0);
-            for (int64_t j = 0; j < p->n; j++)
-                c[j] = hone_f32_to_bf16(hone_bf16_to_f32(c[j]) + p->bias[j]);
-        } else {
-            float *c = (float *)(void *)result_at(p, i, 0);
-            for (int64_t j = 0; j < p->n; j++)
-                c[j] += p->bias[j];
-        }
+        float *c = (float *)(void *)result_at(p, i, 0);
+        for (int64_t j = 0; j < p->n; j++)
+            c[j] += p->bias[j];
     }
 }
 
@@ -76,7 +70,7 @@ static bool through_f32(const hone_product *p)
         hone_free(a);
         for (int64_t r = 0; ok && r < rows; r++)
             for (int64_t j = 0; j < p->n; j++) {
-                float value = c[r * p->n + j];
+                float value = c[r * p->n + j] + (p->bias != NULL ? p->bias[j] : 0.0f);
                 char *at = result_at(p, i + r, j);
                 if (p->c_dtype == HONE_BF16) {
                     uint16_t *out = (uint16_t *)(void *)at;
@@ -102,17 +96,15 @@ void hone_matmul(const hone_product *p)
         hone_backend_enter();
         entered = true;
     }
-    hone_product plain = *p;
-    plain.bias = NULL;
     bool done = false;
-    if (p->k > 0 && p->a.dtype == HONE_F32 && p->c_dtype == HONE_F32)
-        done = hone_backend_f32(&plain);
-    else if (p->k > 0 && p->a.dtype == HONE_BF16)
-        done = hone_backend_bf16(&plain) || through_f32(&plain);
+    if (p->k > 0 && p->a.dtype == HONE_F32 && p->c_dtype == HONE_F32) {
+        done = hone_backend_f32(p);
+        if (done && p->bias != NULL)
+            add_bias(p);
+    } else if (p->k > 0 && p->a.dtype == HONE_BF16)
+        done = hone_backend_bf16(p) || through_f32(p);
     if (!done)
-        hone_matmul_reference(&plain);
-    if (p->bias != NULL)
-        add_bias(p);
+        hone_matmul_reference(p);
 }
 
 /* ---- tiles -------------------------------------------------------------------------------- */

@@ -6,7 +6,6 @@
 #include "base/memory.h"
 
 #include <dnnl.h>
-#include <omp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -14,6 +13,10 @@
 #if DNNL_VERSION_MAJOR != 2
 #error "hone's oneDNN binding is written for version 2 (Debian 12 has 2.6)"
 #endif
+
+/* Of the OpenMP runtime that oneDNN is linked to; declared here, so that one header of another
+ * runtime (clang's) can't bring a second one in. */
+extern void omp_set_num_threads(int count);
 
 /* ---- f32 ---------------------------------------------------------------------------------- */
 
@@ -33,13 +36,13 @@ bool hone_backend_f32(const hone_product *p)
 
 typedef struct shape {
     int64_t m, n, k, a_row, a_column, b_row, b_column, c_stride;
-    int c_bf16, accumulate;
+    int c_bf16, accumulate, bias;
 } shape;
 
 typedef struct entry {
     shape key;
     dnnl_primitive_t primitive; /* NULL: the library declined this shape */
-    dnnl_memory_desc_t a, b, c, scratch;
+    dnnl_memory_desc_t a, b, c, bias, scratch;
     size_t scratch_size;
 } entry;
 
@@ -104,7 +107,9 @@ static void make_primitive(entry *e)
     bool ok = describe(&e->a, dnnl_bf16, s->m, s->k, s->a_row, s->a_column) == dnnl_success &&
               describe(&e->b, dnnl_bf16, s->k, s->n, s->b_row, s->b_column) == dnnl_success &&
               describe(&e->c, c_type, s->m, s->n, s->c_stride, 1) == dnnl_success &&
-              dnnl_matmul_desc_init(&product, &e->a, &e->b, NULL, &e->c) == dnnl_success &&
+              describe(&e->bias, dnnl_f32, 1, s->n, s->n, 1) == dnnl_success &&
+              dnnl_matmul_desc_init(&product, &e->a, &e->b, s->bias ? &e->bias : NULL, &e->c) ==
+                  dnnl_success &&
               dnnl_primitive_attr_create(&attributes) == dnnl_success &&
               dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user) ==
                   dnnl_success;
@@ -131,8 +136,9 @@ static void make_primitive(entry *e)
 
 static uint64_t hash_shape(const shape *s)
 {
-    const int64_t parts[] = {s->m,     s->n,        s->k,        s->a_row,  s->a_column,
-                             s->b_row, s->b_column, s->c_stride, s->c_bf16, s->accumulate};
+    const int64_t parts[] = {s->m,        s->n,          s->k,        s->a_row,
+                             s->a_column, s->b_row,      s->b_column, s->c_stride,
+                             s->c_bf16,   s->accumulate, s->bias};
     uint64_t hash = 0x9E3779B97F4A7C15u;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         hash = (hash ^ (uint64_t)parts[i]) * 0xD6E8FEB86659FD93u;
@@ -145,7 +151,8 @@ static bool same_shape(const shape *x, const shape *y)
 {
     return x->m == y->m && x->n == y->n && x->k == y->k && x->a_row == y->a_row &&
            x->a_column == y->a_column && x->b_row == y->b_row && x->b_column == y->b_column &&
-           x->c_stride == y->c_stride && x->c_bf16 == y->c_bf16 && x->accumulate == y->accumulate;
+           x->c_stride == y->c_stride && x->c_bf16 == y->c_bf16 && x->accumulate == y->accumulate &&
+           x->bias == y->bias;
 }
 
 static void free_entry(entry *e)
@@ -188,27 +195,32 @@ static entry *find_entry(const shape *key, bool *owned)
 
 static bool run_entry(const entry *e, const hone_product *p)
 {
-    dnnl_memory_t a = NULL, b = NULL, c = NULL, scratch = NULL;
+    dnnl_memory_t a = NULL, b = NULL, c = NULL, bias = NULL, scratch = NULL;
     void *space = thread_scratch(e->scratch_size);
     union {
         const void *in;
         void *out;
-    } left = {p->a.data}, right = {p->b.data}; /* the library takes inputs without const */
-    bool ok = space != NULL && dnnl_memory_create(&a, &e->a, engine, left.out) == dnnl_success &&
-              dnnl_memory_create(&b, &e->b, engine, right.out) == dnnl_success &&
-              dnnl_memory_create(&c, &e->c, engine, p->c) == dnnl_success &&
-              dnnl_memory_create(&scratch, &e->scratch, engine, space) == dnnl_success;
+    } left = {p->a.data}, right = {p->b.data}, added = {p->bias}; /* it takes no const inputs */
+    bool ok =
+        space != NULL && dnnl_memory_create(&a, &e->a, engine, left.out) == dnnl_success &&
+        dnnl_memory_create(&b, &e->b, engine, right.out) == dnnl_success &&
+        dnnl_memory_create(&c, &e->c, engine, p->c) == dnnl_success &&
+        dnnl_memory_create(&scratch, &e->scratch, engine, space) == dnnl_success &&
+        (p->bias == NULL || dnnl_memory_create(&bias, &e->bias, engine, added.out) == dnnl_success);
     if (ok) {
         dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, a},
                                        {DNNL_ARG_WEIGHTS, b},
                                        {DNNL_ARG_DST, c},
-                                       {DNNL_ARG_SCRATCHPAD, scratch}};
-        ok = dnnl_primitive_execute(e->primitive, stream, 4, arguments) == dnnl_success;
+                                       {DNNL_ARG_SCRATCHPAD, scratch},
+                                       {DNNL_ARG_BIAS, bias}};
+        ok = dnnl_primitive_execute(e->primitive, stream, p->bias != NULL ? 5 : 4, arguments) ==
+             dnnl_success;
     }
     dnnl_memory_destroy(a);
     dnnl_memory_destroy(b);
     dnnl_memory_destroy(c);
     dnnl_memory_destroy(scratch);
+    dnnl_memory_destroy(bias);
     return ok;
 }
 
@@ -226,7 +238,8 @@ bool hone_backend_bf16(const hone_product *p)
                  p->b.column_stride,
                  p->c_stride,
                  p->c_dtype == HONE_BF16,
-                 p->accumulate};
+                 p->accumulate,
+                 p->bias != NULL};
     bool owned;
     entry *e = find_entry(&key, &owned);
     bool done = e != NULL && e->primitive != NULL && run_entry(e, p);

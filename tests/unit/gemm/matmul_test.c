@@ -1,0 +1,161 @@
+/* Fast products against the naive one, over layouts, types, sizes at the edges of tiles. */
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/random.h"
+#include "gemm/matmul.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct sizes {
+    int64_t m, n, k;
+} sizes;
+
+static const sizes cases[] = {{1, 1, 1},      {1, 131, 37},  {7, 257, 65},
+                              {16, 300, 129}, {17, 64, 40},  {129, 130, 31},
+                              {300, 70, 96},  {5, 8461, 33}, {530, 41, 23}};
+
+static void *filled(hone_dtype dtype, int64_t n, uint32_t site)
+{
+    float *values = hone_alloc((size_t)n * sizeof(float));
+    void *result = hone_alloc((size_t)n * sizeof(float));
+    for (int64_t i = 0; i < n; i++)
+        values[i] = (float)hone_random_normal((hone_random_key){3, site, 0}, (uint64_t)i);
+    hone_convert(HONE_F32, values, dtype, result, (size_t)n);
+    hone_free(values);
+    return result;
+}
+
+static float at(const hone_product *p, const void *c, int64_t i)
+{
+    return p->c_dtype == HONE_BF16 ? hone_bf16_to_f32(((const uint16_t *)c)[i])
+                                   : ((const float *)c)[i];
+}
+
+static void compare(hone_product p, void (*fast)(const hone_product *))
+{
+    int64_t count = p.m * p.n;
+    void *expected = filled(p.c_dtype, count, 9), *found = filled(p.c_dtype, count, 9);
+    p.c = expected;
+    hone_matmul_reference(&p);
+    p.c = found;
+    fast(&p);
+    /* Two orders of summing k products of about 1: k ulps of sqrt(k); bf16 results round to 2^-9.
+     */
+    float tolerance = 1e-5f * sqrtf((float)p.k) * 4.0f;
+    for (int64_t i = 0; i < count; i++) {
+        float e = at(&p, expected, i), f = at(&p, found, i);
+        float allowed = tolerance + (p.c_dtype == HONE_BF16 ? fabsf(e) / 100.0f : 0.0f);
+        if (!(fabsf(e - f) <= allowed)) {
+            print_error("m %lld n %lld k %lld at %lld: expected %g, found %g\n", (long long)p.m,
+                        (long long)p.n, (long long)p.k, (long long)i, (double)e, (double)f);
+            fail();
+        }
+    }
+    hone_free(expected);
+    hone_free(found);
+}
+
+static void every_layout(const sizes *s, hone_dtype type, hone_dtype c_type,
+                         void (*fast)(const hone_product *))
+{
+    void *a = filled(type, s->m * s->k, 1), *b = filled(type, s->k * s->n, 2);
+    float *bias = filled(HONE_F32, s->n, 3);
+    for (int variant = 0; variant < 16; variant++) {
+        hone_product p = {.m = s->m, .n = s->n, .k = s->k, .c_dtype = c_type, .c_stride = s->n};
+        p.a = variant & 1 ? (hone_matrix){a, type, 1, s->m} : (hone_matrix){a, type, s->k, 1};
+        p.b = variant & 2 ? (hone_matrix){b, type, 1, s->k} : (hone_matrix){b, type, s->n, 1};
+        p.accumulate = (variant & 4) != 0;
+        p.bias = variant & 8 ? bias : NULL;
+        compare(p, fast);
+    }
+    hone_free(a);
+    hone_free(b);
+    hone_free(bias);
+}
+
+static void f32_products_equal_the_naive_ones(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        every_layout(&cases[i], HONE_F32, HONE_F32, hone_matmul);
+        every_layout(&cases[i], HONE_F32, HONE_F32, hone_matmul_parallel);
+    }
+}
+
+static void bf16_products_equal_the_naive_ones(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        every_layout(&cases[i], HONE_BF16, HONE_F32, hone_matmul_parallel);
+        every_layout(&cases[i], HONE_BF16, HONE_BF16, hone_matmul_parallel);
+    }
+}
+
+static void a_row_is_the_same_whatever_is_beside_it(void **state)
+{
+    (void)state;
+    enum { M = 11, N = 333, K = 77 };
+    for (int transposed = 0; transposed < 2; transposed++) {
+        float *a = filled(HONE_F32, M * K, 1), *b = filled(HONE_F32, K * N, 2);
+        float all[M * N], one[N];
+        hone_product p = {.m = M, .n = N, .k = K, .c = all, .c_stride = N};
+        p.a = (hone_matrix){a, HONE_F32, K, 1};
+        p.b = transposed ? (hone_matrix){b, HONE_F32, 1, K} : (hone_matrix){b, HONE_F32, N, 1};
+        hone_matmul_parallel(&p);
+        for (int row = 0; row < M; row++) {
+            p.m = 1;
+            p.a.data = a + row * K;
+            p.c = one;
+            hone_matmul_parallel(&p);
+            assert_memory_equal(one, all + row * N, sizeof one);
+        }
+        hone_free(a);
+        hone_free(b);
+    }
+}
+
+static void the_bits_do_not_depend_on_the_threads(void **state)
+{
+    (void)state;
+    enum { M = 300, N = 310, K = 47 };
+    static float result[3][M * N];
+    float *a = filled(HONE_F32, M * K, 1), *b = filled(HONE_F32, K * N, 2);
+    for (int i = 0; i < 3; i++) {
+        hone_parallel_set_threads(1 + i);
+        hone_product p = {.m = M, .n = N, .k = K, .c = result[i], .c_stride = N};
+        p.a = (hone_matrix){a, HONE_F32, K, 1};
+        p.b = (hone_matrix){b, HONE_F32, N, 1};
+        hone_matmul_parallel(&p);
+    }
+    hone_parallel_set_threads(0);
+    assert_memory_equal(result[0], result[1], sizeof result[0]);
+    assert_memory_equal(result[0], result[2], sizeof result[0]);
+    hone_free(a);
+    hone_free(b);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    hone_parallel_stop();
+    hone_matmul_shutdown();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(f32_products_equal_the_naive_ones),
+        cmocka_unit_test(bf16_products_equal_the_naive_ones),
+        cmocka_unit_test(a_row_is_the_same_whatever_is_beside_it),
+        cmocka_unit_test(the_bits_do_not_depend_on_the_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, stop);
+}
