@@ -28,6 +28,9 @@ declare -A below=(
     [train]="base tensor file gemm op graph model adapter text data optim report infer"
 )
 libraries='dnnl|oneapi|jansson|yaml|zip|zstd|utf8proc|pcre2|cairo|xxhash|curl|microhttpd|mpi'
+allocators='malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|free|strn?dup'
+allocators+='|v?asprintf|getline|getdelim'
+printers='v?printf|v?fprintf|puts|fputs|putchar|perror|exit|_exit|_Exit|abort'
 
 failures=0
 fail() {
@@ -99,11 +102,11 @@ calls() {
 
 check_calls() {
     local sources found
-    mapfile -t sources < <(git ls-files 'src/*.c' 'src/*.h' 'cli/*.c' | grep -v '^src/base/memory.c$')
-    found=$(calls 'malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|free|strn?dup|v?asprintf|getline|getdelim' "${sources[@]}")
+    mapfile -t sources < <(git ls-files 'src/*.[ch]' 'cli/*.[ch]' ':!src/base/memory.c')
+    found=$(calls "$allocators" "${sources[@]}")
     [ -z "$found" ] || fail "memory that does not come from src/base/memory.c:"$'\n'"$found"
-    mapfile -t sources < <(git ls-files 'src/*.c' 'src/*.h')
-    found=$(calls 'v?printf|v?fprintf|puts|fputs|putchar|perror|exit|_exit|_Exit|abort' "${sources[@]}")
+    mapfile -t sources < <(git ls-files 'src/*.[ch]')
+    found=$(calls "$printers" "${sources[@]}")
     [ -z "$found" ] || fail "the library never prints, exits or aborts:"$'\n'"$found"
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# clang-tidy over library and CLI, one file a core at a time.   usage: scripts/check_tidy.sh [file.c...]
+# clang-tidy over library and CLI, one file a core at a time.
+# usage: scripts/check_tidy.sh [file.c...]
 # Reads the compile commands of the clang preset's build folder, which it configures if need be.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the fuzz preset for some seconds, one a core at a time, starting from its
-# stored corpus. A finding is left in build/fuzz/findings and makes the script fail.
+# Runs every fuzz target of the fuzz preset for some seconds, one a core at a time, starting from
+# its stored corpus. A finding is left in build/fuzz/findings and makes the script fail.
 # usage: scripts/fuzz_all.sh [seconds for each target, default 20]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +14,8 @@ fuzz_one() {
     if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -seed=1 \
         -print_final_stats=1 -artifact_prefix="$root/findings/$name-" "$work" "$corpus" \
         >"$root/work/$name.log" 2>&1; then
-        echo "$name: $(awk '/stat::number_of_executed_units/ { print $2 }' "$root/work/$name.log") runs, ok"
+        awk -v name="$name" '/stat::number_of_executed_units/ { print name ": " $2 " runs, ok" }' \
+            "$root/work/$name.log"
     else
         tail -n 60 "$root/work/$name.log"
         echo "$name: FAILED, see $root/findings"

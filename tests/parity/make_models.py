@@ -1,0 +1,225 @@
+"""Write tiny random GPT-2 folders with odd sizes, and what the oracle says of them.
+
+usage: make_models.py OUT_DIR        (the committed copy: tests/golden)
+
+Each folder OUT_DIR/gpt2-*/ is a model as the hub may hold it, with a file layout of its own, and
+    rows.jsonl            60 token rows of odd lengths, some with labels masked: 20 steps of 3
+    lora/ ia3/            adapters as PEFT writes them, every value random: where training starts
+    lora-final/ ia3-final/  the same after the 20 steps
+    golden.json           versions, settings, losses and gradient norms of the steps
+    golden.safetensors    `probe.ids`, `probe.logits`, `<method>.gradient.<name>` of step 1 and
+                          `<method>.final_logits`; method is lora, ia3 or full
+gpt2-odd-f16 and gpt2-odd-bf16 are gpt2-odd rounded, with golden.safetensors of the probe only; the
+oracle computes with the rounded weights in float32.
+"""
+
+import json
+import os
+import shutil
+import sys
+
+import oracle
+import peft
+import safetensors.torch
+import torch
+import transformers
+from peft import IA3Config, LoraConfig
+from transformers import GPT2Config, GPT2LMHeadModel
+
+STEPS, BATCH = 20, 3
+LEARNING_RATE, WEIGHT_DECAY, MAX_GRAD_NORM = 3e-3, 1.0, 1.0
+
+# Sizes: odd or prime, and different from each other, so that a swapped dimension can't fit.
+MODELS = {
+    "gpt2-odd": {
+        "config": {"n_embd": 33, "n_head": 3, "n_layer": 2, "vocab_size": 101, "n_positions": 37,
+                   "n_inner": 71, "activation_function": "gelu_new",
+                   "scale_attn_by_inverse_layer_idx": True},
+        "layout": "plain",
+        "lora": {"r": 3, "lora_alpha": 7, "target_modules": ["c_attn", "c_proj", "c_fc"],
+                 "modules_to_save": ["ln_f"]},
+        "ia3": {"target_modules": ["c_attn", "mlp.c_proj"], "feedforward_modules": ["mlp.c_proj"]},
+    },
+    "gpt2-sharded": {
+        "config": {"n_embd": 15, "n_head": 3, "n_layer": 2, "vocab_size": 53, "n_positions": 41,
+                   "n_inner": 37, "activation_function": "relu", "scale_attn_weights": False,
+                   "layer_norm_epsilon": 1e-3},
+        "layout": "sharded",
+        "lora": {"r": 2, "lora_alpha": 3, "target_modules": r".*\.(attn|mlp)\.c_(attn|proj)",
+                 "use_rslora": True, "rank_pattern": {"mlp.c_proj": 5},
+                 "alpha_pattern": {"h.1.attn.c_attn": 5}, "bias": "lora_only"},
+        "ia3": {"target_modules": ["attn.c_proj", "mlp.c_fc", "mlp.c_proj"],
+                "feedforward_modules": ["mlp.c_proj"]},
+    },
+    "gpt2-bin": {
+        "config": {"n_embd": 14, "n_head": 2, "n_layer": 2, "vocab_size": 61, "n_positions": 31,
+                   "n_inner": None, "activation_function": "gelu", "tie_word_embeddings": False},
+        "layout": "bin",
+        "lora": {"r": 4, "lora_alpha": 6, "target_modules": "all-linear", "bias": "all"},
+        "ia3": {"target_modules": ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"],
+                "feedforward_modules": ["mlp.c_fc", "mlp.c_proj"]},
+    },
+}
+
+
+def random_model(config, seed):
+    """Larger values than GPT-2's initialization: attention and activations leave their linear
+    range, and biases and norms are not 0 and 1."""
+    torch.manual_seed(seed)
+    model = GPT2LMHeadModel(GPT2Config(
+        bos_token_id=0, eos_token_id=0, architectures=["GPT2LMHeadModel"], **config))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith(".bias"):
+                parameter.normal_(0.0, 0.1)
+            elif ".ln_" in name:
+                parameter.normal_(1.0, 0.1)
+            else:
+                parameter.normal_(0.0, 0.2)
+    return model.eval()
+
+
+def write_json(path, value):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1, sort_keys=True)
+        file.write("\n")
+
+
+def save_tensors(tensors, path):
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+
+
+def write_model(model, folder, layout):
+    model.config.save_pretrained(folder)
+    tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    if model.config.tie_word_embeddings:
+        del tensors["lm_head.weight"]
+    if layout == "plain":
+        save_tensors(tensors, f"{folder}/model.safetensors")
+    elif layout == "bin":
+        torch.save(tensors | mask_buffers("transformer.h", model.config),
+                   f"{folder}/pytorch_model.bin")
+    elif layout == "sharded":
+        write_hub_shards(tensors, folder, model.config)
+
+
+def mask_buffers(prefix, config):
+    """The causal masks that old files hold as tensors, to be dropped."""
+    positions = config.n_positions
+    mask = torch.ones(1, 1, positions, positions, dtype=torch.uint8).tril()
+    buffers = {}
+    for layer in range(config.n_layer):
+        buffers[f"{prefix}.{layer}.attn.bias"] = mask.clone()
+        buffers[f"{prefix}.{layer}.attn.masked_bias"] = torch.tensor(-1e4)
+    return buffers
+
+
+def write_hub_shards(tensors, folder, config):
+    """Names as the hub's oldest GPT-2 has them: without the prefix."""
+    tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    tensors |= mask_buffers("h", config)
+    names = sorted(tensors)
+    where = {}
+    for number, part in enumerate((names[0::2], names[1::2]), 1):
+        file = f"model-{number:05}-of-00002.safetensors"
+        save_tensors({name: tensors[name] for name in part}, f"{folder}/{file}")
+        where |= {name: file for name in part}
+    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    write_json(f"{folder}/model.safetensors.index.json",
+               {"metadata": {"total_size": total}, "weight_map": where})
+
+
+def write_rows(path, config, seed):
+    """Lengths from 2 to all positions; every third row is a pair whose prompt isn't trained on."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def number(low, high):
+        return int(torch.randint(low, high + 1, (), generator=generator))
+
+    with open(path, "w", encoding="utf-8") as file:
+        for place in range(STEPS * BATCH):
+            length = config["n_positions"] if place == 1 else number(2, config["n_positions"])
+            ids = torch.randint(0, config["vocab_size"], (length,), generator=generator).tolist()
+            row = {"ids": ids}
+            if place % 3 == 2:
+                prompt = number(1, length - 1)
+                row["labels"] = [oracle.NO_LABEL] * prompt + ids[prompt:]
+            file.write(json.dumps(row) + "\n")
+
+
+def save_adapter(model, folder):
+    model.save_pretrained(folder)
+    os.remove(f"{folder}/README.md")
+    path = f"{folder}/adapter_config.json"
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    for key in ("target_modules", "feedforward_modules"):  # sets: PEFT writes them in any order
+        if isinstance(config.get(key), list):
+            config[key].sort()
+    write_json(path, config)
+
+
+def starting_model(name, method, seed):
+    if method == "full":
+        model = oracle.open_base(name)
+        return model.requires_grad_(True)
+    kind = {"lora": LoraConfig, "ia3": IA3Config}[method]
+    config = kind(task_type="CAUSAL_LM", **MODELS[name][method])
+    return oracle.new_adapter(name, config, seed)
+
+
+def write_golden(name, seed):
+    rows = oracle.read_rows(f"{name}/rows.jsonl")
+    probe = rows[1][0]
+    tensors = {"probe.ids": torch.tensor(probe, dtype=torch.int32),
+               "probe.logits": oracle.document_logits(oracle.open_base(name), probe)}
+    facts = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__,
+             "peft": peft.__version__, "steps": STEPS, "batch_size": BATCH,
+             "learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY,
+             "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8,
+             "lr_scheduler_type": "constant", "max_grad_norm": MAX_GRAD_NORM}
+    for number, method in enumerate(("lora", "ia3", "full")):
+        model = starting_model(name, method, seed + number)
+        if method != "full":
+            save_adapter(model, f"{name}/{method}")
+        for key, gradient in oracle.gradients(model, rows[:BATCH]).items():
+            tensors[f"{method}.gradient.{key}"] = gradient
+        losses, norms = oracle.train(
+            model, rows, BATCH, STEPS, LEARNING_RATE, WEIGHT_DECAY, MAX_GRAD_NORM)
+        if method != "full":
+            save_adapter(model, f"{name}/{method}-final")
+        tensors[f"{method}.final_logits"] = oracle.document_logits(model, probe)
+        facts[method] = {"losses": losses, "grad_norms": norms}
+    save_tensors(tensors, f"{name}/golden.safetensors")
+    write_json(f"{name}/golden.json", facts)
+
+
+def write_rounded(name, dtype, suffix):
+    folder = f"{name}-{suffix}"
+    os.makedirs(folder, exist_ok=True)
+    model = oracle.open_base(name).to(dtype)
+    model.config.dtype = dtype
+    write_model(model, folder, "plain")
+    probe = oracle.read_rows(f"{name}/rows.jsonl")[1][0]
+    save_tensors({"probe.ids": torch.tensor(probe, dtype=torch.int32),
+                  "probe.logits": oracle.document_logits(oracle.open_base(folder), probe)},
+                 f"{folder}/golden.safetensors")
+
+
+def make(out):
+    os.makedirs(out, exist_ok=True)
+    os.chdir(out)  # so that the adapters name their base without the place of this checkout
+    for number, (name, spec) in enumerate(MODELS.items()):
+        shutil.rmtree(name, ignore_errors=True)
+        os.makedirs(name)
+        seed = 1000 * (number + 1)
+        write_model(random_model(spec["config"], seed), name, spec["layout"])
+        write_rows(f"{name}/rows.jsonl", spec["config"], seed)
+        write_golden(name, seed)
+    write_rounded("gpt2-odd", torch.float16, "f16")
+    write_rounded("gpt2-odd", torch.bfloat16, "bf16")
+
+
+if __name__ == "__main__":
+    make(sys.argv[1])
