@@ -10,7 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # What each layer may include besides itself and <hone/...>. Written out, not derived, so that a new
-# dependency is a decision.
+# dependency is a decision. Opening a model attaches its adapter, so model stands above adapter; a
+# family (model/gpt2.c) never needs it.
 declare -A below=(
     [base]=""
     [tensor]="base"
@@ -22,8 +23,8 @@ declare -A below=(
     [gemm]="base tensor"
     [op]="base tensor file gemm"
     [graph]="base tensor file gemm op"
-    [model]="base tensor file gemm op graph"
     [adapter]="base tensor file gemm op graph"
+    [model]="base tensor file gemm op graph adapter"
     [infer]="base tensor file gemm op graph model adapter text data"
     [train]="base tensor file gemm op graph model adapter text data optim report infer"
 )
