@@ -1,0 +1,193 @@
+/* hone eval: loss and perplexity of a model on a data file, and log-probabilities of its tokens. */
+#include "flags.h"
+#include "print.h"
+#include "stop.h"
+
+#include <errno.h>
+#include <hone/evaluate.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* clang-format off */
+#define EVAL_FLAGS(X)                                                                              \
+    X(STRING, data, "", 0, 0, NULL, "FILE", "Data to measure on: .jsonl, .jsonl.zst or .txt")      \
+    X(STRING, logprobs, "", 0, 0, NULL, "FILE",                                                    \
+      "Write a JSON object a document: its ids and ln p(id | ids before)")                         \
+    X(INTEGER, batch_size, "8", 1, 65536, NULL, "N", "Documents at once")                          \
+    X(BOOL, json, "false", 0, 0, NULL, NULL, "Print one JSON object")
+/* clang-format on */
+
+typedef struct eval_flags {
+    EVAL_FLAGS(HONE_OPTION_FIELD)
+} eval_flags;
+
+#define OBJECT eval_flags
+static const hone_option options[] = {EVAL_FLAGS(CLI_OPTION_ROW)};
+#undef OBJECT
+
+/* The log-probability file: written beside its name and moved there when complete, unless the name
+ * is that of a pipe or device. */
+typedef struct logprob_file {
+    FILE *file;
+    const char *path;
+    char temporary[4096];
+} logprob_file;
+
+static hone_status file_failed(const logprob_file *out, hone_error *error)
+{
+    int number = errno;
+    cli_fail(error, HONE_IO, "cannot write: %s", strerror(number));
+    snprintf(error->file, sizeof error->file, "%s", out->path);
+    return HONE_IO;
+}
+
+static hone_status open_logprobs(logprob_file *out, hone_error *error)
+{
+    struct stat facts;
+    bool direct = stat(out->path, &facts) == 0 && !S_ISREG(facts.st_mode);
+    int length = snprintf(out->temporary, sizeof out->temporary, direct ? "%s" : "%s.tmp.%ld",
+                          out->path, (long)getpid());
+    if (length < 0 || (size_t)length >= sizeof out->temporary)
+        return cli_fail(error, HONE_USAGE, "--logprobs: the name is too long");
+    out->file = fopen(out->temporary, "w");
+    if (out->file == NULL)
+        return file_failed(out, error);
+    if (direct)
+        out->temporary[0] = '\0';
+    return HONE_OK;
+}
+
+/* Ends the file. Whatever was not written well is removed. */
+static hone_status close_logprobs(logprob_file *out, hone_status status, hone_error *error)
+{
+    if (out->file == NULL)
+        return status;
+    bool temporary = out->temporary[0] != '\0';
+    errno = EIO;
+    bool written = fflush(out->file) == 0 && !ferror(out->file);
+    if (written && temporary)
+        written = fsync(fileno(out->file)) == 0;
+    written = fclose(out->file) == 0 && written;
+    if (written && status == HONE_OK && temporary)
+        written = rename(out->temporary, out->path) == 0;
+    if (!written && status == HONE_OK)
+        status = file_failed(out, error);
+    if (status != HONE_OK && temporary)
+        unlink(out->temporary);
+    return status;
+}
+
+static void write_logprobs(void *context, int64_t document, const int32_t *ids,
+                           const float *logprobs, int64_t count)
+{
+    (void)document;
+    FILE *file = ((logprob_file *)context)->file;
+    if (file == NULL)
+        return;
+    fputs("{\"ids\":", file);
+    cli_json_ids(file, ids, (size_t)count);
+    fputs(",\"logprobs\":[", file);
+    for (int64_t i = 0; i < count; i++) {
+        if (i > 0)
+            putc(',', file);
+        cli_json_real(file, (double)logprobs[i], 9);
+    }
+    fputs("]}\n", file);
+}
+
+static int show_progress(void *context, int64_t done, int64_t total)
+{
+    (void)context;
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%lld of %lld documents\033[K%s", (long long)done, (long long)total,
+                done == total ? "\r\033[K" : "");
+    return cli_stop_signal() != 0;
+}
+
+static void print_result(const hone_evaluation *result, bool json)
+{
+    if (!json) {
+        printf("loss        %.6f\nperplexity  %.6g\ntokens      %lld\ndocuments   %lld\n",
+               result->loss, result->perplexity, (long long)result->tokens,
+               (long long)result->documents);
+        if (result->truncated > 0)
+            printf("truncated   %lld\n", (long long)result->truncated);
+        printf("seconds     %.2f\n", result->seconds);
+        return;
+    }
+    fputs("{\"loss\":", stdout);
+    cli_json_real(stdout, result->loss, 12);
+    fputs(",\"perplexity\":", stdout);
+    cli_json_real(stdout, result->perplexity, 12);
+    printf(",\"tokens\":%lld,\"documents\":%lld,\"truncated\":%lld,\"seconds\":",
+           (long long)result->tokens, (long long)result->documents, (long long)result->truncated);
+    cli_json_real(stdout, result->seconds, 6);
+    fputs("}\n", stdout);
+}
+
+static hone_status evaluate(const eval_flags *flags, const hone_model_settings *model_settings,
+                            const hone_data_settings *data_settings, hone_error *error)
+{
+    hone_model *model = NULL;
+    logprob_file logprobs = {.path = flags->logprobs};
+    hone_evaluation result;
+    hone_status status = hone_model_open(model_settings, NULL, &model, error);
+    if (status == HONE_OK && logprobs.path != NULL)
+        status = open_logprobs(&logprobs, error);
+    if (status == HONE_OK) {
+        const hone_evaluate_options request = {
+            .data = flags->data,
+            .settings = data_settings,
+            .batch_size = flags->batch_size,
+            .logprobs = logprobs.file != NULL ? write_logprobs : NULL,
+            .progress = show_progress,
+            .context = &logprobs,
+        };
+        cli_stop_watch(true, NULL);
+        status = hone_evaluate(model, &request, &result, error);
+        cli_stop_watch(false, NULL);
+    }
+    status = close_logprobs(&logprobs, status, error);
+    if (status == HONE_OK)
+        print_result(&result, flags->json);
+    hone_model_close(model);
+    return status;
+}
+
+static hone_status run(int argc, char **argv, hone_error *error)
+{
+    static const char *const hidden[] = {"shuffle", NULL};
+    eval_flags values;
+    hone_model_settings model_settings;
+    hone_data_settings data_settings;
+    cli_flags flags = {.command = &cli_eval, .count = 3, .hidden = hidden};
+    flags.sets[0] =
+        (hone_option_set){options, sizeof options / sizeof *options, &values, "Measuring"};
+    flags.sets[1] = hone_model_option_set(&model_settings);
+    flags.sets[2] = hone_data_option_set(&data_settings);
+    hone_status status = cli_flags_parse(&flags, argc, argv, error);
+    if (status != HONE_OK || flags.help)
+        return status;
+    status = cli_flags_require(&flags, "model", model_settings.model, error);
+    if (status == HONE_OK)
+        status = cli_flags_require(&flags, "data", values.data, error);
+    if (status == HONE_OK)
+        status = evaluate(&values, &model_settings, &data_settings, error);
+    cli_flags_deinit(&flags);
+    return status;
+}
+
+const cli_command cli_eval = {
+    .name = "eval",
+    .summary = "Loss and perplexity of a model on a data file",
+    .usage = "--model DIR [--adapter DIR] --data FILE [options]",
+    .about = "Measures the mean loss (-ln p) over the tokens that training would train on, and its "
+             "exponential, the perplexity. Rows are as for hone train.",
+    .examples = "hone eval --model models/tiny-gpt2 --data data/demo/valid.jsonl\n"
+                "hone eval --model models/tiny-gpt2 --data data/demo/valid.jsonl --json\n"
+                "hone eval --model models/tiny-gpt2 --data data/demo/valid.jsonl \\\n"
+                "    --adapter runs/demo/adapter --logprobs runs/logprobs.jsonl",
+    .run = run,
+};

@@ -1,0 +1,199 @@
+/* Prompts: see prompts.h. The ids of all prompts stand one after the other; the list of borrowed
+ * slices is made anew after the ids have moved. */
+#include <hone/prompts.h>
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "data/document_reader.h"
+#include "data/line_reader.h"
+
+#include <string.h>
+
+struct hone_prompts {
+    const hone_tokenizer *tokenizer; /* or NULL */
+    int64_t vocabulary;
+    int32_t *ids;
+    size_t id_count, id_capacity;
+    hone_prompt *list; /* list[i].ids is set by renew */
+    size_t count, capacity;
+};
+
+hone_status hone_prompts_create(const hone_model *model, hone_prompts **out, hone_error *error)
+{
+    *out = hone_alloc_array(1, sizeof **out);
+    if (*out == NULL)
+        return hone_fail_memory(error, "prompts", sizeof **out);
+    (*out)->tokenizer = hone_model_tokenizer(model);
+    (*out)->vocabulary = hone_model_vocabulary(model);
+    return HONE_OK;
+}
+
+void hone_prompts_free(hone_prompts *prompts)
+{
+    if (prompts == NULL)
+        return;
+    hone_free(prompts->ids);
+    hone_free(prompts->list);
+    hone_free(prompts);
+}
+
+static void renew(hone_prompts *prompts)
+{
+    const int32_t *ids = prompts->ids;
+    for (size_t i = 0; i < prompts->count; i++) {
+        prompts->list[i].ids = ids;
+        ids += prompts->list[i].count;
+    }
+}
+
+static hone_status add_ids(hone_prompts *prompts, int32_t bos, const int32_t *ids, size_t count,
+                           hone_error *error)
+{
+    size_t first = bos >= 0, needed = prompts->id_count + first + count;
+    if (!hone_array_reserve((void **)&prompts->ids, &prompts->id_capacity, needed + 1,
+                            sizeof *prompts->ids) ||
+        !hone_array_reserve((void **)&prompts->list, &prompts->capacity, prompts->count + 1,
+                            sizeof *prompts->list))
+        return hone_fail_memory(error, "prompts", count * sizeof *ids);
+    int32_t *at = prompts->ids + prompts->id_count;
+    if (first)
+        *at++ = bos;
+    if (count > 0)
+        memcpy(at, ids, count * sizeof *ids);
+    prompts->id_count = needed;
+    prompts->list[prompts->count++].count = (int64_t)(first + count);
+    renew(prompts);
+    return HONE_OK;
+}
+
+static hone_status encode(hone_prompts *prompts, const char *text, size_t length, hone_error *error)
+{
+    if (prompts->tokenizer == NULL)
+        return hone_fail(error, HONE_USAGE,
+                         "the model folder has no tokenizer: only rows with \"ids\" can be used");
+    int32_t *ids = NULL;
+    size_t capacity = 0, count = 0;
+    hone_status status =
+        hone_tokenizer_encode(prompts->tokenizer, text, length, &ids, &capacity, &count, error);
+    for (size_t i = 0; status == HONE_OK && i < count; i++)
+        if (ids[i] >= prompts->vocabulary)
+            status =
+                hone_fail(error, HONE_MISMATCH, "the tokenizer gives token %d, the model has %lld",
+                          (int)ids[i], (long long)prompts->vocabulary);
+    if (status == HONE_OK)
+        status = add_ids(prompts, hone_tokenizer_bos(prompts->tokenizer), ids, count, error);
+    hone_tokenizer_free(ids);
+    return status;
+}
+
+static hone_status add_record(hone_prompts *prompts, const hone_record *record, hone_error *error)
+{
+    switch (record->form) {
+    case HONE_RECORD_TEXT: return encode(prompts, record->text, record->text_length, error);
+    case HONE_RECORD_PAIR: return encode(prompts, record->prompt, record->prompt_length, error);
+    case HONE_RECORD_IDS: return add_ids(prompts, -1, record->ids, record->count, error);
+    }
+    return HONE_OK;
+}
+
+/* The text as the row that a file would have held, so that a template does to both the same. */
+static hone_status add_templated(hone_prompts *prompts, const char *text, size_t length,
+                                 const hone_data_settings *settings, hone_error *error)
+{
+    hone_json *row = hone_json_new_object();
+    const char *key = settings->prompt_field != NULL ? settings->prompt_field : "prompt";
+    hone_json *value = hone_json_new_string_n(text, length);
+    char *line = NULL;
+    bool is_text = value != NULL;
+    if (hone_json_set(row, key, value))
+        line = hone_json_dump(row, (hone_json_format){0});
+    hone_json_free(row);
+    if (line == NULL)
+        return is_text ? hone_fail_memory(error, "prompt", length)
+                       : hone_fail(error, HONE_USAGE, "the prompt is not UTF-8 text");
+    hone_document_reader reader;
+    hone_record record = {0};
+    hone_status status = hone_document_reader_init(&reader, settings, true, error);
+    if (status == HONE_OK) {
+        status = hone_record_read(&reader, line, strlen(line), "prompt", 1, prompts->vocabulary,
+                                  &record, error);
+        if (status == HONE_OK)
+            status = add_record(prompts, &record, error);
+        hone_record_deinit(&record);
+        hone_document_reader_deinit(&reader);
+    }
+    hone_free(line);
+    return status;
+}
+
+hone_status hone_prompts_add_text(hone_prompts *prompts, const char *text, size_t length,
+                                  const hone_data_settings *settings, hone_error *error)
+{
+    if (settings != NULL && settings->prompt_template != NULL)
+        return add_templated(prompts, text, length, settings, error);
+    return encode(prompts, text, length, error);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static hone_status add_line(hone_prompts *prompts, const hone_document_reader *reader,
+                            hone_record *record, const hone_line *line, const char *path,
+                            bool plain, hone_error *error)
+{
+    if (line->too_long)
+        return hone_fail_at(error, HONE_INPUT, path, line->number, -1,
+                            "expected a line of at most %zu bytes", HONE_LINE_LIMIT);
+    if (plain)
+        return encode(prompts, line->text, line->length, error);
+    HONE_TRY(hone_record_read(reader, line->text, line->length, path, line->number,
+                              prompts->vocabulary, record, error));
+    return add_record(prompts, record, error);
+}
+
+hone_status hone_prompts_add_file(hone_prompts *prompts, const char *path,
+                                  const hone_data_settings *settings, int64_t *skipped,
+                                  hone_error *error)
+{
+    bool zstd = ends_with(path, ".zst");
+    bool plain = ends_with(path, ".txt") || ends_with(path, ".txt.zst");
+    bool skip = settings->on_bad_line != NULL && strcmp(settings->on_bad_line, "skip") == 0;
+    if (skipped != NULL)
+        *skipped = 0;
+    hone_document_reader reader;
+    hone_record record = {0};
+    hone_line_reader *lines = NULL;
+    HONE_TRY(hone_document_reader_init(&reader, settings, true, error));
+    hone_status status = hone_line_reader_open(path, zstd, &lines, error);
+    while (status == HONE_OK) {
+        hone_line line;
+        status = hone_line_reader_next(lines, &line, error);
+        if (status != HONE_OK || line.text == NULL)
+            break;
+        if (line.length == 0)
+            continue;
+        status = add_line(prompts, &reader, &record, &line, path, plain, error);
+        if (status == HONE_INPUT && skip) {
+            status = HONE_OK;
+            if (skipped != NULL)
+                ++*skipped;
+        }
+    }
+    hone_line_reader_close(lines);
+    hone_record_deinit(&record);
+    hone_document_reader_deinit(&reader);
+    return status;
+}
+
+int64_t hone_prompts_count(const hone_prompts *prompts)
+{
+    return (int64_t)prompts->count;
+}
+
+const hone_prompt *hone_prompts_get(const hone_prompts *prompts)
+{
+    return prompts->list;
+}
