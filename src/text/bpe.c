@@ -156,17 +156,27 @@ static void refresh_pair(const hone_bpe *bpe, hone_bpe_scratch *scratch, uint32_
         heap_push(scratch->heap, (*heap_count)++, (uint64_t)node->rank << 32 | place);
 }
 
+/* A merge takes one entry and adds at most two, so the heap holds at most two entries a node. */
+static hone_status reserve_scratch(hone_bpe_scratch *scratch, size_t count, hone_error *error)
+{
+    if (count <= scratch->capacity)
+        return HONE_OK;
+    hone_bpe_scratch_deinit(scratch);
+    if (count < NONE / 2) {
+        scratch->nodes = hone_realloc_array(NULL, count, sizeof *scratch->nodes);
+        scratch->heap = hone_realloc_array(NULL, count, 2 * sizeof *scratch->heap);
+    }
+    if (scratch->nodes == NULL || scratch->heap == NULL)
+        return hone_fail_memory(error, "a word without a break", count);
+    scratch->capacity = count;
+    return HONE_OK;
+}
+
 static hone_status merge_long(const hone_bpe *bpe, hone_bpe_scratch *scratch, int32_t *ids,
                               size_t *count, hone_error *error)
 {
     size_t total = *count, heap_count = 0;
-    /* A merge takes one entry and adds at most two, so the heap holds at most 2 entries a node. */
-    if (total >= NONE / 2 ||
-        !hone_array_reserve((void **)&scratch->nodes, &scratch->node_capacity, total,
-                            sizeof *scratch->nodes) ||
-        !hone_array_reserve((void **)&scratch->heap, &scratch->heap_capacity, 2 * total,
-                            sizeof *scratch->heap))
-        return hone_fail_memory(error, "a very long word", total);
+    HONE_TRY(reserve_scratch(scratch, total, error));
     hone_bpe_node *nodes = scratch->nodes;
     for (uint32_t i = 0; i < total; i++) {
         uint32_t rank = i + 1 < total ? find_pair(bpe, ids[i], ids[i + 1])->rank : NO_RANK;

@@ -27,8 +27,8 @@ typedef struct hone_bpe {
 /* Scratch of one thread for pre-tokens that are long; zeroed before first use. */
 typedef struct hone_bpe_scratch {
     struct hone_bpe_node *nodes;
-    uint64_t *heap;
-    size_t node_capacity, heap_capacity;
+    uint64_t *heap;  /* entries: rank << 32 | place */
+    size_t capacity; /* in nodes; the heap has room for twice as many entries */
 } hone_bpe_scratch;
 
 /* Room for `merges` merges. Deinit also after a failure and for a zeroed struct. */

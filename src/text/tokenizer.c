@@ -7,11 +7,15 @@
 
 #include <string.h>
 
-#define CACHE_BUCKETS ((size_t)1 << 14)
+#define CACHE_BITS 16 /* of a bucket's number: 4 MiB, touched as words come */
+#define CACHE_BUCKETS ((size_t)1 << CACHE_BITS)
 #define CACHE_BYTES (CACHE_BUCKETS * sizeof(cache_bucket))
 #define KEY_BYTES 15 /* of a pre-token; the key's last byte is its length, so never 0 */
 #define KEY_IDS 4
-#define SCRATCH_KEPT ((size_t)1 << 16) /* elements that an idle encoder may keep */
+#define SCRATCH_KEPT ((size_t)1 << 16) /* symbols that an idle encoder may keep room for */
+
+__extension__ typedef unsigned __int128 wide;
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "load_key cuts words by shifting");
 
 typedef struct cache_entry {
     uint64_t key[2];
@@ -125,7 +129,7 @@ static hone_status take_encoder(const hone_tokenizer *constant, hone_encoder **o
 static void put_encoder(const hone_tokenizer *constant, hone_encoder *encoder)
 {
     hone_tokenizer *tokenizer = (hone_tokenizer *)(uintptr_t)constant;
-    if (encoder->scratch.heap_capacity > SCRATCH_KEPT)
+    if (encoder->scratch.capacity > SCRATCH_KEPT)
         hone_bpe_scratch_deinit(&encoder->scratch);
     pthread_mutex_lock(&tokenizer->lock);
     encoder->next = tokenizer->encoders;
@@ -142,36 +146,30 @@ static hone_status reserve(encoding *e, size_t more)
     return HONE_OK;
 }
 
-/* The first 8 * word .. bytes of a pre-token as two words, zeros after its end; readable says
- * whether 16 bytes may be read. */
-static inline void load_key(const char *word, size_t length, bool readable, uint64_t key[2])
+/* The bytes of a pre-token at text[at], zeros after its end, and its length in the last byte. Reads
+ * 16 bytes of text whatever their place, so that no word is assembled byte by byte. */
+static inline void load_key(const char *text, size_t text_length, size_t at, size_t length,
+                            uint64_t key[2])
 {
-    static const unsigned char ones[32] = {255, 255, 255, 255, 255, 255, 255, 255,
-                                           255, 255, 255, 255, 255, 255, 255, 255};
-    uint64_t mask[2];
-    unsigned char tail[16] = {0};
-    if (readable) {
-        memcpy(key, word, 16);
-        memcpy(mask, ones + 16 - length, 16);
-        key[0] &= mask[0];
-        key[1] &= mask[1];
+    wide value = 0;
+    if (text_length - at >= sizeof value) {
+        memcpy(&value, text + at, sizeof value);
+    } else if (text_length >= sizeof value) {
+        memcpy(&value, text + text_length - sizeof value, sizeof value);
+        value >>= 8 * (sizeof value - (text_length - at));
     } else {
-        memcpy(tail, word, length);
-        memcpy(key, tail, 16);
+        memcpy(&value, text + at, length);
     }
-    memset(tail, 0, sizeof tail);
-    tail[15] = (unsigned char)length;
-    memcpy(mask, tail, 16);
-    key[1] |= mask[1];
+    value &= ((wide)1 << 8 * length) - 1;
+    key[0] = (uint64_t)value;
+    key[1] = (uint64_t)(value >> 64) | (uint64_t)length << 56;
 }
 
 static inline size_t hash_key(const uint64_t key[2])
 {
     uint64_t hash = (key[0] ^ key[1] * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
-    return (size_t)((hash ^ hash >> 32) * 0xFF51AFD7ED558CCDu >> 50);
+    return (size_t)((hash ^ hash >> 32) * 0xFF51AFD7ED558CCDu >> (64 - CACHE_BITS));
 }
-
-_Static_assert(CACHE_BUCKETS == (size_t)1 << (64 - 50), "hash_key keeps the bits of a bucket");
 
 /* Appends the ids of an entry; there is room for KEY_IDS. */
 static inline void append_entry(encoding *e, const cache_entry *entry)
@@ -216,7 +214,7 @@ static hone_status encode_words(encoding *e, const char *text, size_t length)
             continue;
         }
         uint64_t key[2];
-        load_key(text + at, size, length - at >= 16, key);
+        load_key(text, length, at, size, key);
         cache_bucket *bucket = &e->encoder->cache[hash_key(key)];
         if (e->capacity - e->count < KEY_IDS)
             HONE_TRY(reserve(e, KEY_IDS));
