@@ -6,7 +6,8 @@
 
 /* C = A B or C += A B, f32 throughout; the bias is left to the caller. False: not done. */
 bool hone_backend_f32(const hone_product *product);
-/* The same with bf16 A and B, and with the bias; C f32 or bf16. False when this processor has no such product. */
+/* The same with bf16 A and B, and with the bias; C f32 or bf16. False when this processor has no
+ * such product. */
 bool hone_backend_bf16(const hone_product *product);
 /* To be called once by every thread that calls the others: the library must not start its own. */
 void hone_backend_enter(void);

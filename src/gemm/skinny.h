@@ -1,17 +1,36 @@
-/* Products of few rows, as decoding makes them: each weight is read once and used for all rows. */
+/* Products of few rows, as decoding makes them: what counts is to read the weights once, in the
+ * order of memory. A weight stored by rows (Conv1D) is cut into slabs of rows, each thread summing
+ * its own slabs; one stored by columns (an embedding used as head) into runs of dot products. */
 #ifndef HONE_GEMM_SKINNY_H
 #define HONE_GEMM_SKINNY_H
 
 #include "gemm/matmul.h"
 
-enum { HONE_SKINNY_ROWS = 16 }; /* most rows */
+enum {
+    HONE_SKINNY_ROWS = 16, /* most rows */
+    HONE_SKINNY_PAIR = 32  /* elements of bf16 that are split into even and odd ones together */
+};
 
-/* Computes p on the pool when m is small and B is laid out plainly; false: not done. Each element
- * is summed in an order that does not depend on m, so a row's result is the same whatever is
- * beside it. */
+/* Computes p on the pool when m is small and A and B lie plainly; false: not done. Each element is
+ * summed in an order that does not depend on m, so a row's result is the same whatever is beside
+ * it. */
 bool hone_skinny_matmul(const hone_product *p);
 
-/* Columns [first, last) of the product; compiled once for each instruction set. */
-typedef void (*hone_skinny_fn)(const hone_product *p, int64_t first, int64_t last);
+/* The kernels, compiled once for each instruction set. x (m, x_stride): the rows of A in f32. */
+typedef struct hone_skinny_kernels {
+    /* x from the rows of A, in the order that dots() wants for B's type. x_stride >= k rounded up
+     * to HONE_SKINNY_PAIR; padded with zeros. */
+    void (*spread)(const hone_product *p, float *x, int64_t x_stride);
+    /* sums (m, n) = x[:, first:last] B[first:last, :], for B stored by rows. */
+    void (*slab)(const hone_product *p, const float *x, int64_t x_stride, int64_t first,
+                 int64_t last, float *sums);
+    /* Columns [first, last) of the result, for B stored by columns. */
+    void (*dots)(const hone_product *p, const float *x, int64_t x_stride, int64_t first,
+                 int64_t last);
+} hone_skinny_kernels;
+
+/* Puts n sums into row `row` of the result from `column` on, with bias, type and accumulation. */
+void hone_skinny_put(const hone_product *p, int64_t row, int64_t column, const float *sums,
+                     int64_t n);
 
 #endif

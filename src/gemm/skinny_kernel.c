@@ -1,135 +1,183 @@
-/* The kernels of skinny.h, for one instruction set. Weights are read in order, from memory once;
- * f32 and bf16 weights, f32 sums. */
+/* The kernels of skinny.h, for one instruction set. bf16 pairs are split by a shift and a mask,
+ * which no lane has to cross: sums of even and odd elements stay apart until the end. */
 #include "gemm/skinny.h"
 #include "tensor/vector.h"
 
-enum { TILE = 256, STEP = 4 }; /* columns whose sums stay in cache; rows of B at once */
+enum { STEP = 4, TILE = 1024 }; /* rows of B at once; columns whose part of them stays in cache */
 
-static inline float narrow_at(const hone_matrix *a, int64_t row, int64_t column)
+typedef uint32_t uvec __attribute__((vector_size(64)));
+
+static inline uvec load_pairs(const uint16_t *from)
 {
-    int64_t at = row * a->row_stride + column * a->column_stride;
-    return a->dtype == HONE_BF16 ? hone_bf16_to_f32(((const uint16_t *)a->data)[at])
-                                 : ((const float *)a->data)[at];
+    uvec pairs;
+    memcpy(&pairs, from, sizeof pairs);
+    return pairs;
 }
 
-static inline vec load_weights(const void *base, hone_dtype dtype, int64_t at)
+static inline vec even_of(uvec pairs)
 {
-    if (dtype == HONE_F32)
-        return vec_load((const float *)base + at);
-    typedef uint16_t half_vec __attribute__((vector_size(32)));
-    half_vec half;
-    memcpy(&half, (const uint16_t *)base + at, sizeof half);
-    return (vec)(__builtin_convertvector(half, ivec) << 16);
+    return (vec)(pairs << 16);
+}
+static inline vec odd_of(uvec pairs)
+{
+    return (vec)(pairs & 0xFFFF0000u);
 }
 
-static void put(const hone_product *p, int64_t row, int64_t column, const float *sums, int64_t n)
+static void spread(const hone_product *p, float *x, int64_t x_stride)
 {
-    for (int64_t j = 0; j < n; j++) {
-        float value = sums[j] + (p->bias != NULL ? p->bias[column + j] : 0.0f);
-        int64_t at = row * p->c_stride + column + j;
-        if (p->c_dtype == HONE_BF16) {
-            uint16_t *c = p->c;
-            c[at] = hone_f32_to_bf16(p->accumulate ? hone_bf16_to_f32(c[at]) + value : value);
-        } else {
-            float *c = p->c;
-            c[at] = p->accumulate ? c[at] + value : value;
+    bool by_columns = p->b.column_stride != 1;
+    for (int64_t row = 0; row < p->m; row++) {
+        float *to = x + row * x_stride;
+        memset(to, 0, (size_t)x_stride * sizeof(float));
+        if (p->a.dtype == HONE_F32) {
+            memcpy(to, (const float *)p->a.data + row * p->a.row_stride,
+                   (size_t)p->k * sizeof(float));
+            continue;
+        }
+        const uint16_t *from = (const uint16_t *)p->a.data + row * p->a.row_stride;
+        for (int64_t k = 0; k < p->k; k++) {
+            int64_t pair = k / HONE_SKINNY_PAIR * HONE_SKINNY_PAIR, in = k % HONE_SKINNY_PAIR;
+            bool whole = pair + HONE_SKINNY_PAIR <= p->k;
+            int64_t at = by_columns && whole ? pair + in % 2 * LANES + in / 2 : k;
+            to[at] = hone_bf16_to_f32(from[k]);
         }
     }
 }
 
-/* STEP rows of B into the sums of one row of A: whole vectors, then single columns. */
-static inline void step_rows(const hone_product *p, int64_t row, int64_t k, int64_t column,
-                             int64_t n, float *sums, hone_dtype dtype)
+/* ---- B by rows ---------------------------------------------------------------------------- */
+
+static inline void step_f32(const float *const w[STEP], const float x[STEP], float *sums, int64_t n)
 {
-    float x[STEP];
-    for (int i = 0; i < STEP; i++)
-        x[i] = k + i < p->k ? narrow_at(&p->a, row, k + i) : 0.0f;
-    int64_t stride = p->b.row_stride, base = k * stride + column, j = 0;
-    /* Past the last row of B its first of this step is read again and multiplied by 0. */
-    int64_t at[STEP];
-    for (int i = 0; i < STEP; i++)
-        at[i] = k + i < p->k ? base + i * stride : base;
+    int64_t j = 0;
     for (; j + LANES <= n; j += LANES) {
         vec sum = vec_load(sums + j);
         for (int i = 0; i < STEP; i++)
-            sum += x[i] * load_weights(p->b.data, dtype, at[i] + j);
+            sum += x[i] * vec_load(w[i] + j);
         vec_store(sums + j, sum);
     }
     for (; j < n; j++)
-        for (int i = 0; i < STEP && k + i < p->k; i++)
-            sums[j] += x[i] * narrow_at(&p->b, k + i, column + j);
+        for (int i = 0; i < STEP; i++)
+            sums[j] += x[i] * w[i][j];
 }
 
-/* B row-major (K,N): sums of a tile of columns grow as rows of B go by. */
-static void by_rows(const hone_product *p, int64_t first, int64_t last)
+/* Within each 32 columns the sums hold the even ones first, then the odd ones. */
+static inline void step_bf16(const uint16_t *const w[STEP], const float x[STEP], float *sums,
+                             int64_t n)
 {
-    float sums[HONE_SKINNY_ROWS][TILE];
-    for (int64_t column = first; column < last; column += TILE) {
-        int64_t n = last - column < TILE ? last - column : TILE;
-        memset(sums, 0, sizeof sums[0] * (size_t)p->m);
-        for (int64_t k = 0; k < p->k; k += STEP) {
-            const char *ahead =
-                (const char *)p->b.data +
-                ((k + 4 * STEP) * p->b.row_stride + column) * (int64_t)hone_dtype_size(p->b.dtype);
-            if (k + 5 * STEP <= p->k)
-                for (int i = 0; i < STEP; i++)
-                    for (int64_t line = 0; line < n * (int64_t)hone_dtype_size(p->b.dtype);
-                         line += 64)
-                        __builtin_prefetch(ahead + line +
-                                           i * p->b.row_stride *
-                                               (int64_t)hone_dtype_size(p->b.dtype));
-            for (int64_t row = 0; row < p->m; row++) {
-                if (p->b.dtype == HONE_F32)
-                    step_rows(p, row, k, column, n, sums[row], HONE_F32);
-                else
-                    step_rows(p, row, k, column, n, sums[row], HONE_BF16);
-            }
+    int64_t j = 0;
+    for (; j + HONE_SKINNY_PAIR <= n; j += HONE_SKINNY_PAIR) {
+        vec even = vec_load(sums + j), odd = vec_load(sums + j + LANES);
+        for (int i = 0; i < STEP; i++) {
+            uvec pairs = load_pairs(w[i] + j);
+            even += x[i] * even_of(pairs);
+            odd += x[i] * odd_of(pairs);
         }
-        for (int64_t row = 0; row < p->m; row++)
-            put(p, row, column, sums[row], n);
+        vec_store(sums + j, even);
+        vec_store(sums + j + LANES, odd);
+    }
+    for (; j < n; j++)
+        for (int i = 0; i < STEP; i++)
+            sums[j] += x[i] * hone_bf16_to_f32(w[i][j]);
+}
+
+static void unsplit(float *sums, int64_t n)
+{
+    for (int64_t j = 0; j + HONE_SKINNY_PAIR <= n; j += HONE_SKINNY_PAIR) {
+        float pair[HONE_SKINNY_PAIR];
+        memcpy(pair, sums + j, sizeof pair);
+        for (int i = 0; i < LANES; i++) {
+            sums[j + 2 * i] = pair[i];
+            sums[j + 2 * i + 1] = pair[LANES + i];
+        }
     }
 }
 
-/* Four accumulators hide the latency of the additions. */
-static inline float dot(const void *x, hone_dtype x_dtype, const void *w, int64_t w_at, int64_t n,
-                        hone_dtype dtype)
+static void slab(const hone_product *p, const float *x, int64_t x_stride, int64_t first,
+                 int64_t last, float *sums)
+{
+    bool half = p->b.dtype == HONE_BF16;
+    memset(sums, 0, (size_t)(p->m * p->n) * sizeof(float));
+    for (int64_t k = first; k < last; k += STEP)
+        for (int64_t column = 0; column < p->n; column += TILE) {
+            int64_t n = p->n - column < TILE ? p->n - column : TILE;
+            const float *full_rows[STEP];
+            const uint16_t *half_rows[STEP];
+            /* Past the last row its first of this step is read again and multiplied by 0. */
+            for (int i = 0; i < STEP; i++) {
+                int64_t at = (k + i < last ? k + i : k) * p->b.row_stride + column;
+                full_rows[i] = (const float *)p->b.data + (half ? 0 : at);
+                half_rows[i] = (const uint16_t *)p->b.data + (half ? at : 0);
+            }
+            for (int64_t row = 0; row < p->m; row++) {
+                float factor[STEP];
+                for (int i = 0; i < STEP; i++)
+                    factor[i] = k + i < last ? x[row * x_stride + k + i] : 0.0f;
+                float *to = sums + row * p->n + column;
+                if (half)
+                    step_bf16(half_rows, factor, to, n);
+                else
+                    step_f32(full_rows, factor, to, n);
+            }
+        }
+    for (int64_t row = 0; half && row < p->m; row++)
+        for (int64_t column = 0; column < p->n; column += TILE)
+            unsplit(sums + row * p->n + column, p->n - column < TILE ? p->n - column : TILE);
+}
+
+/* ---- B by columns ------------------------------------------------------------------------- */
+
+/* Four sums hide the latency of the additions. */
+static inline float dot_f32(const float *x, const float *w, int64_t n)
 {
     vec sum[4] = {{0}, {0}, {0}, {0}};
     int64_t j = 0;
     for (; j + 4 * LANES <= n; j += 4 * LANES)
         for (int i = 0; i < 4; i++)
-            sum[i] += load_weights(x, x_dtype, j + i * LANES) *
-                      load_weights(w, dtype, w_at + j + i * LANES);
+            sum[i] += vec_load(x + j + i * LANES) * vec_load(w + j + i * LANES);
     for (; j + LANES <= n; j += LANES)
-        sum[0] += load_weights(x, x_dtype, j) * load_weights(w, dtype, w_at + j);
+        sum[0] += vec_load(x + j) * vec_load(w + j);
     float total = vec_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
-    const hone_matrix left = {x, x_dtype, 0, 1}, right = {w, dtype, 0, 1};
     for (; j < n; j++)
-        total += narrow_at(&left, 0, j) * narrow_at(&right, 0, w_at + j);
+        total += x[j] * w[j];
     return total;
 }
 
-/* B stored (N,K): a dot product for each element, each row of B used for all rows of A. */
-static void by_columns(const hone_product *p, int64_t first, int64_t last)
+static inline float dot_bf16(const float *x, const uint16_t *w, int64_t n)
+{
+    vec sum[4] = {{0}, {0}, {0}, {0}};
+    int64_t j = 0;
+    for (; j + 2 * HONE_SKINNY_PAIR <= n; j += 2 * HONE_SKINNY_PAIR)
+        for (int i = 0; i < 2; i++) {
+            int64_t at = j + i * HONE_SKINNY_PAIR;
+            uvec pairs = load_pairs(w + at);
+            sum[2 * i] += vec_load(x + at) * even_of(pairs);
+            sum[2 * i + 1] += vec_load(x + at + LANES) * odd_of(pairs);
+        }
+    for (; j + HONE_SKINNY_PAIR <= n; j += HONE_SKINNY_PAIR) {
+        uvec pairs = load_pairs(w + j);
+        sum[0] += vec_load(x + j) * even_of(pairs);
+        sum[1] += vec_load(x + j + LANES) * odd_of(pairs);
+    }
+    float total = vec_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    for (; j < n; j++)
+        total += x[j] * hone_bf16_to_f32(w[j]);
+    return total;
+}
+
+static void dots(const hone_product *p, const float *x, int64_t x_stride, int64_t first,
+                 int64_t last)
 {
     for (int64_t column = first; column < last; column++) {
         int64_t at = column * p->b.column_stride;
         for (int64_t row = 0; row < p->m; row++) {
-            const char *x = (const char *)p->a.data +
-                            row * p->a.row_stride * (int64_t)hone_dtype_size(p->a.dtype);
-            float sum = p->b.dtype == HONE_F32 ? dot(x, HONE_F32, p->b.data, at, p->k, HONE_F32)
-                                               : dot(x, HONE_BF16, p->b.data, at, p->k, HONE_BF16);
-            put(p, row, column, &sum, 1);
+            const float *from = x + row * x_stride;
+            float sum = p->b.dtype == HONE_F32
+                            ? dot_f32(from, (const float *)p->b.data + at, p->k)
+                            : dot_bf16(from, (const uint16_t *)p->b.data + at, p->k);
+            hone_skinny_put(p, row, column, &sum, 1);
         }
     }
 }
 
-extern const hone_skinny_fn HONE_ISA_NAME(hone_skinny);
-static void skinny(const hone_product *p, int64_t first, int64_t last)
-{
-    if (p->b.column_stride == 1)
-        by_rows(p, first, last);
-    else
-        by_columns(p, first, last);
-}
-const hone_skinny_fn HONE_ISA_NAME(hone_skinny) = skinny;
+extern const hone_skinny_kernels HONE_ISA_NAME(hone_skinny);
+const hone_skinny_kernels HONE_ISA_NAME(hone_skinny) = {spread, slab, dots};
