@@ -11,17 +11,19 @@
 typedef struct hone_document {
     const int32_t *ids;    /* (length) */
     const int32_t *labels; /* (length) labels[i] = ids[i] where the token is trained on, else
-                              HONE_NO_LABEL; not shifted */
+                              HONE_NO_LABEL; not shifted. Rows that bring their own labels may name
+                              other ids. NULL: none */
     int64_t length;
     int64_t line; /* of the data file, 1-based */
 } hone_document;
 
 typedef struct hone_dataset_counts {
-    int64_t documents, tokens, trained_tokens; /* kept */
-    int64_t truncated, dropped_tokens;         /* documents cut, tokens lost by it */
-    int64_t split;                             /* documents made into several */
-    int64_t bad_lines, empty_rows;             /* skipped, where allowed */
-    uint64_t hash;                             /* xxh64 of all ids and labels in order */
+    int64_t documents, tokens;         /* kept */
+    int64_t trained_tokens;            /* labels after each document's first place: predictions */
+    int64_t truncated, dropped_tokens; /* documents cut, tokens lost by it */
+    int64_t split;                     /* documents made into several */
+    int64_t bad_lines, empty_rows;     /* skipped, where allowed */
+    uint64_t hash;                     /* xxh64 of all ids and labels in order */
 } hone_dataset_counts;
 
 typedef struct hone_dataset hone_dataset;
@@ -33,12 +35,16 @@ typedef struct hone_dataset_options {
     int64_t max_length;              /* resolved, > 0 */
 } hone_dataset_options;
 
-/* Reads path (.jsonl, .jsonl.zst, .json lines, .txt, .txt.zst; .txt: one document for the file's
- * paragraphs separated by blank lines). A bad line is HONE_INPUT with its number, or is counted. */
+/* Reads path: .jsonl or .json (one object a line, blank lines ignored; see document_reader.h) or
+ * .txt (one document a paragraph; blank lines separate), .zst behind either; how a document becomes
+ * tokens: row_encoder.h. A broken line is HONE_INPUT with its number, or is counted where
+ * on_bad_line = skip, with one remark to the log. A file without documents is HONE_INPUT. */
 hone_status hone_dataset_open(const char *path, const hone_dataset_options *options,
                               hone_dataset **out, hone_error *error);
 void hone_dataset_close(hone_dataset *dataset); /* takes NULL */
-/* Moves a seeded share (1 - share) of the documents of *dataset to a second set. */
+/* Moves a seeded share (1 - share) of the documents of *dataset to a second set; at least one stays
+ * and one goes, pieces of one line stay together, both keep the file's order. The counts of what
+ * was cut, skipped or empty remain with *dataset. HONE_INPUT for a single document. */
 hone_status hone_dataset_split(hone_dataset *dataset, double share, uint64_t seed,
                                hone_dataset **rest, hone_error *error);
 int64_t hone_dataset_size(const hone_dataset *dataset);                    /* documents */

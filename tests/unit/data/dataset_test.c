@@ -2,6 +2,9 @@
 #include "data_support.h"
 
 #include "base/parallel.h"
+#include "data/document_reader.h"
+
+#include <hone/log.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -596,6 +599,149 @@ static void a_split_leaves_something_on_both_sides_or_fails(void **state)
     hone_dataset_close(dataset);
 }
 
+/* One line of nested arrays, `levels` deep with the object. */
+static char *nested(int levels)
+{
+    char *content = malloc((size_t)levels * 2 + 32);
+    assert_non_null(content);
+    char *end = content + sprintf(content, "{\"x\":");
+    memset(end, '[', (size_t)levels - 1);
+    memset(end + levels - 1, ']', (size_t)levels - 1);
+    strcpy(end + 2 * (levels - 1), ",\"text\":\"a\"}");
+    return content;
+}
+
+static void nesting_is_limited(void **state)
+{
+    (void)state;
+    static const int levels[] = {2, 64, 65, 100000};
+    hone_data_settings settings = default_settings();
+    for (int i = 0; i < 4; i++) {
+        hone_dataset *dataset;
+        hone_error error = {0};
+        char *content = nested(levels[i]);
+        hone_status status =
+            open_text("deep.jsonl", content, &settings, &plain, 41, &dataset, &error);
+        assert_int_equal(status, levels[i] <= 64 ? HONE_OK : HONE_INPUT);
+        if (status != HONE_OK)
+            assert_non_null(strstr(error.message, "more than 64 levels"));
+        hone_dataset_close(dataset);
+        free(content);
+    }
+}
+
+static void a_row_of_too_many_keys_is_refused(void **state)
+{
+    (void)state;
+    hone_data_settings settings = default_settings();
+    for (int keys = 1023; keys <= 1024; keys++) {
+        hone_dataset *dataset;
+        hone_error error = {0};
+        char content[16384];
+        size_t used = (size_t)sprintf(content, "{\"text\":\"a\"");
+        for (int i = 0; i < keys; i++)
+            used += (size_t)sprintf(content + used, ",\"k%d\":%d", i, i % 10);
+        sprintf(content + used, "}");
+        assert_int_equal(open_text("keys.jsonl", content, &settings, &plain, 41, &dataset, &error),
+                         keys == 1023 ? HONE_OK : HONE_INPUT);
+        hone_dataset_close(dataset);
+    }
+}
+
+/* Lines and paragraphs over the limit, in the middle of a file. */
+static void what_is_too_long_is_an_error_or_skipped(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *before, *after, *part;
+        size_t lines; /* of the long part; 0: a single one */
+    } cases[] = {
+        {"long.jsonl", "{\"text\":\"a\"}\n", "\n{\"text\":\"b\"}\n", "the line is longer", 0},
+        {"long.txt", "a\n\n", "\n\nb", "the paragraph is longer", 0},
+        {"long.txt", "a\n\n", "\n\nb", "the paragraph is longer", 300000},
+    };
+    size_t size = ((size_t)16 << 20) + 1;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        hone_data_settings settings = default_settings();
+        hone_dataset *dataset;
+        hone_error error = {0};
+        size_t before = strlen(cases[i].before);
+        char *content = malloc(size + 64);
+        assert_non_null(content);
+        memcpy(content, cases[i].before, before);
+        memset(content + before, 'x', size);
+        for (size_t line = 1; line < cases[i].lines; line++)
+            content[before + line * (size / cases[i].lines)] = '\n';
+        strcpy(content + before + size, cases[i].after);
+        assert_int_equal(open_text(cases[i].name, content, &settings, &plain, 41, &dataset, &error),
+                         HONE_INPUT);
+        assert_non_null(strstr(error.message, cases[i].part));
+        assert_int_equal(error.line, cases[i].part[4] == 'l' ? 2 : 3);
+        settings.on_bad_line = changeable("skip");
+        assert_int_equal(open_text(cases[i].name, content, &settings, &plain, 41, &dataset, &error),
+                         HONE_OK);
+        assert_int_equal(hone_dataset_count(dataset).bad_lines, 1);
+        assert_int_equal(hone_dataset_size(dataset), 2);
+        assert_int_equal(hone_dataset_at(dataset, 1).ids[0], 'b');
+        hone_dataset_close(dataset);
+        free(content);
+    }
+}
+
+typedef struct remark {
+    int count;
+    char message[512];
+} remark;
+
+static void note(void *context, hone_log_level level, const char *message)
+{
+    remark *last = context;
+    assert_int_equal(level, HONE_LOG_WARNING);
+    last->count++;
+    snprintf(last->message, sizeof last->message, "%s", message);
+}
+
+static void skipped_lines_are_remarked_on_once(void **state)
+{
+    (void)state;
+    hone_data_settings settings = default_settings();
+    hone_dataset *dataset;
+    hone_error error = {0};
+    remark last = {0};
+    settings.on_bad_line = changeable("skip");
+    hone_log_set(note, &last);
+    assert_int_equal(open_text("skip.jsonl", "{\"text\":\"a\"}\n{\"text\":7}\nx\n", &settings,
+                               &plain, 41, &dataset, &error),
+                     HONE_OK);
+    hone_log_set(NULL, NULL);
+    assert_int_equal(last.count, 1);
+    assert_non_null(strstr(last.message, "2 bad lines left out; the first, line 2: \"text\" must"));
+    hone_dataset_close(dataset);
+}
+
+static void generation_needs_no_completion(void **state)
+{
+    (void)state;
+    hone_data_settings settings = default_settings();
+    hone_document_reader reader;
+    hone_record record = {0};
+    hone_error error = {0};
+    static const char line[] = "{\"prompt\":\"a\\tb\"}";
+    for (int prompts_only = 0; prompts_only < 2; prompts_only++) {
+        assert_int_equal(hone_document_reader_init(&reader, &settings, prompts_only, &error),
+                         HONE_OK);
+        assert_int_equal(
+            hone_record_read(&reader, line, strlen(line), "f", 1, 258, &record, &error),
+            prompts_only ? HONE_OK : HONE_INPUT);
+        hone_document_reader_deinit(&reader);
+    }
+    assert_int_equal(record.form, HONE_RECORD_PAIR);
+    assert_int_equal(record.prompt_length, 3);
+    assert_memory_equal(record.prompt, "a\tb", 3);
+    assert_null(record.text);
+    hone_record_deinit(&record);
+}
+
 static int make_the_folder(void **state)
 {
     (void)state;
@@ -626,6 +772,11 @@ int main(void)
         cmocka_unit_test(the_hash_sees_ids_labels_and_borders),
         cmocka_unit_test(a_split_takes_each_line_to_one_side),
         cmocka_unit_test(a_split_leaves_something_on_both_sides_or_fails),
+        cmocka_unit_test(nesting_is_limited),
+        cmocka_unit_test(a_row_of_too_many_keys_is_refused),
+        cmocka_unit_test(what_is_too_long_is_an_error_or_skipped),
+        cmocka_unit_test(skipped_lines_are_remarked_on_once),
+        cmocka_unit_test(generation_needs_no_completion),
     };
     return cmocka_run_group_tests(tests, make_the_folder, remove_the_folder);
 }
