@@ -145,6 +145,11 @@ static const bad_case bad_lines[] = {
     {"{\"text\":\"\xED\xA0\x80\"}", "not UTF-8", 1},
     {"{\"text\":\"\xF5\x80\x80\x80\"}", "not UTF-8", 1},
     {"{\"text\":\"\xC0\x80\"}", "not UTF-8", 1},
+    {"{\"text\":\"\xE0\x9F\xBF\"}", "not UTF-8", 1},
+    {"{\"text\":\"\xF0\x8F\xBF\xBF\"}", "not UTF-8", 1},
+    {"{\"text\":\"\xF4\x90\x80\x80\"}", "not UTF-8", 1},
+    {"{\"text\":\"\xF0\x9F\x98\"}", "not UTF-8", 1},
+    {"{\"text\":\"\x80\"}", "not UTF-8", 1},
     {"{\"text\":\"\\ud800\"}", "surrogate", 1},
     {"{\"text\":\"\\udc00\\ud800\"}", "surrogate", 1},
     {"{\"text\":\"\\u12g4\"}", "hexadecimal", 1},
@@ -506,10 +511,12 @@ static void the_hash_sees_ids_labels_and_borders(void **state)
         "{\"ids\":[1,2,3,4],\"labels\":[-100,2,3,4]}",
         "{\"ids\":[1,2,3,4],\"labels\":[-100,2,3,5]}",
         "{\"ids\":[3,4]}\n{\"ids\":[1,2]}",
+        "{\"ids\":[1,2]}\n{\"ids\":[1,2]}",
+        "{\"ids\":[1,2,1,2]}",
     };
-    uint64_t hashes[6];
+    uint64_t hashes[8];
     hone_data_settings settings = default_settings();
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 8; i++) {
         hone_dataset *dataset;
         hone_error error = {0};
         assert_int_equal(open_text("h.jsonl", contents[i], &settings, NULL, 41, &dataset, &error),
