@@ -55,13 +55,12 @@ static hone_status join(const char *folder, const char *name, char **path, hone_
     return *path != NULL ? HONE_OK : hone_fail_memory(error, folder, strlen(folder));
 }
 
-/* Whether folder/name exists; false too when out of memory. */
+/* Whether folder/name exists; a longer name than the system's longest does not. */
 static bool has(const char *folder, const char *name)
 {
-    char *path = hone_path_join(folder, name);
-    bool found = path != NULL && hone_file_exists(path);
-    hone_free(path);
-    return found;
+    char path[4096];
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return length > 0 && (size_t)length < sizeof path && hone_file_exists(path);
 }
 
 /* Adds folder/name, parsed, under a key; nothing when there is no such file. */
