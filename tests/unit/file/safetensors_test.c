@@ -489,6 +489,24 @@ static void refuses_to_write_what_it_would_not_read(void **state)
                  &error, HONE_IO, "cannot create");
 }
 
+static void writes_any_name_that_it_reads(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"", "\x01\x1f\x7f", "\b\f\n\r\t\"\\/", "\xf0\x9f\x98\x80"};
+    static const float value = 1;
+    hone_tensor_out tensors[4];
+    for (int i = 0; i < 4; i++)
+        tensors[i] = (hone_tensor_out){names[i], HONE_F32, HONE_F32, 0, {0}, &value, NULL, NULL};
+    hone_error error;
+    hone_weight_source *source;
+    const char *path = scratch("names.safetensors");
+    expect_ok("writing", hone_safetensors_write(path, tensors, 4, &error), &error);
+    expect_ok("opening", hone_weight_source_open(path, "", &source, &error), &error);
+    for (int i = 0; i < 4; i++)
+        assert_non_null(hone_weight_source_find(source, names[i]));
+    hone_weight_source_close(source);
+}
+
 static void writes_a_file_without_tensors(void **state)
 {
     (void)state;
@@ -555,6 +573,7 @@ int main(void)
         cmocka_unit_test(keeps_what_is_not_finite),
         cmocka_unit_test(writes_the_bytes_of_the_reference_writer),
         cmocka_unit_test(refuses_to_write_what_it_would_not_read),
+        cmocka_unit_test(writes_any_name_that_it_reads),
         cmocka_unit_test(writes_a_file_without_tensors),
         cmocka_unit_test(survives_every_failed_allocation),
     };

@@ -3,12 +3,14 @@
 #include "test_files.h"
 
 #include "file/torch_pickle.h"
+#include "file/zip_archive.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -71,6 +73,7 @@ static void accepts_what_torch_save_writes(void **state)
         CASE("memo slot written twice", DICT(TEXT1("a") "q\0q\0" VECTOR), ""),
         CASE("wide integers", SHAPED("M\6\0J\1\0\0\0\x86", "\x8a\1\1\x8a\x8\1\0\0\0\0\0\0\0\x86"),
              ""),
+        CASE("dimensions of length 1 inside a view", SHAPED("K\3K\1K\2\x87", "K\1K\7K\3\x87"), ""),
         CASE("an integer of no bytes", ITEM(TENSOR(FLOATS, "\x8a\0", "K\6\x85", "K\1\x85")), ""),
         CASE("a scalar at the end", ITEM(TENSOR(FLOATS, "K\5", ")", ")")), ""),
         CASE("a transposed view", SHAPED("K\3K\2\x86", "K\1K\3\x86"), ""),
@@ -179,6 +182,8 @@ static const pickle_case refused[] = {
     CASE("storage of another width", ITEM(STORAGE("DoubleStorage", "0", "K\6")),
          "6 elements of F64"),
     CASE("storage of -1", ITEM(STORAGE("FloatStorage", "0", "J\xff\xff\xff\xff")), "-1 elements"),
+    CASE("storage of -1 in two bytes", ITEM(STORAGE("FloatStorage", "0", "\x8a\2\xff\xff")),
+         "-1 elements"),
     CASE("storage that wraps to 24 bytes",
          ITEM(STORAGE("FloatStorage", "0", "\x8a\x8\6\0\0\0\0\0\0\x40")), "elements of F32"),
     CASE("a storage as entry", ITEM(FLOATS), "entry 'a' is a storage"),
@@ -215,6 +220,8 @@ static const pickle_case refused[] = {
     CASE("parameter of a storage",
          ITEM("ctorch._utils\n_rebuild_parameter\n" FLOATS "\x88" ORDERED "\x87R"),
          "argument of _rebuild_parameter"),
+    CASE("parameter of two arguments",
+         ITEM("ctorch._utils\n_rebuild_parameter\n" VECTOR "\x88\x86R"), "with 2 arguments"),
     /* The dictionary. */
     CASE("a number as entry", ITEM("K\1"), "entry 'a' is an integer"),
     CASE("a dictionary in it", ITEM("}"), "entry 'a' is a dictionary"),
@@ -280,6 +287,41 @@ static void refuses_archives_that_are_something_else(void **state)
     expect_error("a text", open_and_read_all("x.bin", text, &error), &error, HONE_INPUT,
                  "expected the zip that torch.save writes");
     bytes_free(&text);
+}
+
+static void refuses_members_that_cannot_be(void **state)
+{
+    (void)state;
+    static const char pickle[] = ITEM(VECTOR);
+    const zip_entry entry = {"m/data.pkl", pickle, sizeof pickle - 1};
+    enum { LOCAL_FLAGS = 6, LOCAL_METHOD = 8, LOCAL_PACKED = 18, LOCAL_SIZE = 22 };
+    static const struct {
+        const char *message;
+        int field; /* in the local header; two further in the directory */
+        unsigned char value[4];
+        int field_too;
+    } cases[] = {
+        {"compression method 12; expected stored or deflated", LOCAL_METHOD, {12}, 0},
+        {"is encrypted", LOCAL_FLAGS, {1}, 0},
+        {"that cannot be", LOCAL_SIZE, {0xFF, 0xFF, 0xFF, 0x7F}, LOCAL_METHOD},
+        {"that cannot be", LOCAL_SIZE, {1}, 0},
+        {"not a whole zip archive", LOCAL_PACKED, {0xFF, 0xFF, 0xFF, 0x7F}, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bytes file = build_zip(&entry, 1);
+        size_t directory = 30 + strlen(entry.name) + entry.size;
+        size_t width = cases[i].field >= LOCAL_PACKED ? 4 : 2;
+        memcpy(file.data + cases[i].field, cases[i].value, width);
+        memcpy(file.data + directory + (size_t)cases[i].field + 2, cases[i].value, width);
+        if (cases[i].field_too != 0) {
+            file.data[cases[i].field_too] = 8; /* deflated */
+            file.data[directory + (size_t)cases[i].field_too + 2] = 8;
+        }
+        hone_error error = {0};
+        expect_error(cases[i].message, open_and_read_all("x.bin", file, &error), &error, HONE_INPUT,
+                     cases[i].message);
+        bytes_free(&file);
+    }
 }
 
 /* ---- files that PyTorch wrote ---- */
@@ -403,7 +445,58 @@ static void explains_files_that_are_not_state_dicts(void **state)
     }
 }
 
+static void streams_go_back_and_forth(void **state)
+{
+    (void)state;
+    hone_tensor_file file;
+    hone_zip *zip;
+    hone_zip_stream *stream;
+    hone_error error = {0};
+    expect_ok("opening", hone_tensor_file_open(&file, FIXTURES "deflated.bin", &error), &error);
+    expect_ok("opening", hone_zip_open(&file, &zip, &error), &error);
+    int64_t index = hone_zip_find(zip, "archive/data.pkl");
+    hone_zip_member member = {0};
+    assert_true(index >= 0);
+    expect_ok("member", hone_zip_member_at(zip, index, &member, &error), &error);
+    assert_true(member.packed && member.size > 1200);
+    expect_ok("stream", hone_zip_stream_open(&file, index, &stream, &error), &error);
+    char whole[1200], part[100];
+    expect_ok("reading", hone_zip_stream_read(stream, whole, sizeof whole, 0, &error), &error);
+    static const int64_t places[] = {1100, 3, 700, 701, 0};
+    for (int i = 0; i < 5; i++) {
+        expect_ok("reading", hone_zip_stream_read(stream, part, sizeof part, places[i], &error),
+                  &error);
+        assert_memory_equal(part, whole + places[i], sizeof part);
+    }
+    expect_error("reading on", hone_zip_stream_read(stream, part, 1, member.size, &error), &error,
+                 HONE_INPUT, "ends 1 bytes early");
+    hone_zip_stream_close(stream);
+    hone_zip_close(zip);
+    hone_tensor_file_close(&file);
+}
+
 /* ---- damage ---- */
+
+static void reports_a_file_that_shrinks_after_opening(void **state)
+{
+    (void)state;
+    static const char *const files[] = {FIXTURES "plain.bin", FIXTURES "deflated.bin"};
+    for (int f = 0; f < 2; f++) {
+        bytes whole = bytes_load(files[f]);
+        const char *path = scratch("shrink.bin");
+        bytes_save(path, whole);
+        bytes_free(&whole);
+        hone_weight_source *source;
+        hone_error error = {0};
+        float target[64];
+        expect_ok("opening", hone_weight_source_open(path, "", &source, &error), &error);
+        assert_int_equal(truncate(path, 1000), 0);
+        const hone_stored_tensor *tensor = hone_weight_source_find(source, "plain");
+        expect_error(files[f], hone_weight_source_read(source, tensor, HONE_F32, target, &error),
+                     &error, HONE_INPUT, "cut short");
+        hone_weight_source_close(source);
+    }
+}
 
 static void rejects_a_file_cut_at_any_byte(void **state)
 {
@@ -528,9 +621,12 @@ int main(void)
         cmocka_unit_test(refuses_everything_else),
         cmocka_unit_test(names_the_place_in_file_and_pickle),
         cmocka_unit_test(refuses_archives_that_are_something_else),
+        cmocka_unit_test(refuses_members_that_cannot_be),
         cmocka_unit_test(reads_what_pytorch_wrote),
         cmocka_unit_test(reads_long_transposed_tensors),
         cmocka_unit_test(explains_files_that_are_not_state_dicts),
+        cmocka_unit_test(streams_go_back_and_forth),
+        cmocka_unit_test(reports_a_file_that_shrinks_after_opening),
         cmocka_unit_test(rejects_a_file_cut_at_any_byte),
         cmocka_unit_test(survives_flipped_bits_of_an_archive),
         cmocka_unit_test(survives_every_bit_flip_and_cut_of_a_pickle),

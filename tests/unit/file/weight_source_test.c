@@ -221,6 +221,12 @@ static void rejects_each_fault_of_an_index(void **state)
          "{\"weight_map\":{\"a\":\"s.safetensors\",\"x\":\"s.safetensors\",\"y\":"
          "\"s.safetensors\"}}",
          HONE_INPUT, "not in their shards: 'x' in s.safetensors, 'y' in s.safetensors"},
+        {"many absent tensors",
+         "{\"weight_map\":{\"c\":\"s.safetensors\",\"d\":\"s.safetensors\",\"e\":\"s.safetensors\","
+         "\"f\":\"s.safetensors\",\"g\":\"s.safetensors\",\"h\":\"s.safetensors\","
+         "\"i\":\"s.safetensors\",\"j\":\"s.safetensors\",\"k\":\"s.safetensors\","
+         "\"l\":\"s.safetensors\",\"m\":\"s.safetensors\",\"n\":\"s.safetensors\"}}",
+         HONE_INPUT, "'l' in s.safetensors and 2 more"},
         {"a tensor of another shard",
          "{\"weight_map\":{\"a\":\"s.safetensors\",\"b\":\"s.safetensors\",\"c\":"
          "\"s.safetensors\",\"d\":\"t.safetensors\"}}",
