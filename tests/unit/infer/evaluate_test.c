@@ -39,7 +39,7 @@ static const char *write_rows(int documents)
     static char text[65536];
     size_t used = 0;
     for (int d = 0; d < documents; d++) {
-        int length = 1 + d * 17 % (TINY_POSITIONS - 1), masked = d % 3 == 0 ? length / 2 : 0;
+        int length = 2 + d * 17 % (TINY_POSITIONS - 1), masked = d % 3 == 0 ? length / 2 : 0;
         for (int part = 0; part < 2; part++) {
             used += (size_t)snprintf(text + used, sizeof text - used,
                                      part == 0 ? "{\"ids\": [" : "], \"labels\": [");
@@ -86,7 +86,6 @@ static int note_progress(void *context, int64_t done, int64_t total)
 static void packed_equals_one_by_one(void **state)
 {
     (void)state;
-    settings.allow_empty = true;
     static const int64_t batches[] = {1, 2, 3, 7, 1000};
     const char *path = write_rows(DOCUMENTS);
     double loss = 0.0;
@@ -107,7 +106,7 @@ static void packed_equals_one_by_one(void **state)
         double sum = 0.0;
         int64_t tokens = 0;
         for (int d = 0; d < DOCUMENTS; d++) {
-            int length = 1 + d * 17 % (TINY_POSITIONS - 1), masked = d % 3 == 0 ? length / 2 : 0;
+            int length = 2 + d * 17 % (TINY_POSITIONS - 1), masked = d % 3 == 0 ? length / 2 : 0;
             int32_t ids[TINY_POSITIONS];
             float alone[TINY_POSITIONS];
             for (int i = 0; i < length; i++)
@@ -144,7 +143,6 @@ static void lent_memory_gives_the_same_loss(void **state)
     hone_dataset *dataset;
     hone_plan plan;
     hone_executor executor;
-    settings.allow_empty = true;
     hone_dataset_options data = {
         .settings = &settings, .vocabulary = TINY_VOCABULARY, .max_length = TINY_POSITIONS};
     assert_int_equal(hone_dataset_open(write_rows(DOCUMENTS), &data, &dataset, &error), HONE_OK);
@@ -172,7 +170,6 @@ static void the_caller_can_stop(void **state)
     hone_error error = {0};
     seen *s = calloc(1, sizeof *s);
     s->stop_at = 5;
-    settings.allow_empty = true;
     hone_evaluate_options options = {.data = write_rows(DOCUMENTS),
                                      .settings = &settings,
                                      .batch_size = 1,
@@ -193,7 +190,7 @@ static void what_cannot_be_measured_is_refused(void **state)
         const char *says;
     } cases[] = {
         {"", 0, 1, HONE_INPUT, ""},
-        {"{\"ids\": [1]}\n", 0, 1, HONE_INPUT, "nothing to measure"},
+        {"{\"ids\": [1]}\n", 0, 1, HONE_INPUT, "nothing to train on"},
         {"{\"ids\": [1, 2]}\n", TINY_POSITIONS + 1, 1, HONE_USAGE, "61 positions"},
         {"{\"ids\": [1, 2]}\n", 0, 0, HONE_USAGE, "batch_size"},
         {"{\"ids\": [1, 263]}\n", 0, 1, HONE_INPUT, "263"},
@@ -202,7 +199,6 @@ static void what_cannot_be_measured_is_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         hone_evaluation result;
         hone_error error = {0};
-        settings.allow_empty = true;
         settings.max_length = cases[i].max_length;
         hone_evaluate_options options = {.data = tiny_file("bad.jsonl", cases[i].text),
                                          .settings = &settings,
