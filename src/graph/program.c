@@ -26,6 +26,8 @@ hone_status hone_program_check(const hone_program *program, hone_error *error)
 
 /* Formats a name of any length into the program's arena; NULL (and failed) without memory. */
 static const char *make_name(hone_program *program, const char *format, va_list arguments)
+    HONE_PRINTF(2, 0);
+static const char *make_name(hone_program *program, const char *format, va_list arguments)
 {
     va_list again;
     va_copy(again, arguments);

@@ -14,20 +14,17 @@ const char *hone_dtype_name(hone_dtype type)
     return names[type];
 }
 
-/* IEEE half to single. Subnormal halves are normalized by one exact float multiplication. */
+/* IEEE half to single, without branches: the exponent is put right by one exact multiplication,
+ * which normalizes subnormal halves too; infinities and NaN get the largest exponent. */
 static inline float f16_to_f32(uint16_t value)
 {
-    uint32_t sign = (uint32_t)(value & 0x8000u) << 16, body = value & 0x7FFFu, bits;
-    if (body >= 0x7C00u)
-        bits = sign | 0x7F800000u | (body & 0x3FFu) << 13;
-    else if (body >= 0x0400u)
-        bits = sign | ((body << 13) + 0x38000000u);
-    else {
-        float small = (float)body * 0x1p-24f;
-        memcpy(&bits, &small, sizeof bits);
-        bits |= sign;
-    }
+    uint32_t sign = (uint32_t)(value & 0x8000u) << 16, body = value & 0x7FFFu;
+    uint32_t bits = body << 13;
     float result;
+    memcpy(&result, &bits, sizeof result);
+    result *= 0x1p112f;
+    memcpy(&bits, &result, sizeof bits);
+    bits = (body >= 0x7C00u ? 0x7F800000u | body << 13 : bits) | sign;
     memcpy(&result, &bits, sizeof result);
     return result;
 }
@@ -71,6 +68,9 @@ void hone_convert(hone_dtype from, const void *source, hone_dtype to, void *targ
         if (from == HONE_BF16)
             for (size_t i = 0; i < n; i++)
                 out[i] = hone_bf16_to_f32(((const uint16_t *)source)[i]);
+        else if (from == HONE_F16)
+            for (size_t i = 0; i < n; i++)
+                out[i] = f16_to_f32(((const uint16_t *)source)[i]);
         else
             for (size_t i = 0; i < n; i++)
                 out[i] = load(from, source, i);
