@@ -2,14 +2,14 @@
 
 The odd tiny models (made anew by make_models.py, and compared with the committed copies) and
 tiny-gpt2 with real text. Logits, losses of 20 steps, adapters in both directions, merging,
-micro-batches, greedy generation. Gradients are compared by the C tests with the golden copies;
-here a wrong one shows in the losses of the steps and in what is trained.
+micro-batches, greedy generation. Gradients come from tests/support/dump_gradients.c, after three
+runs on the same memory, with gradient checkpointing and without.
 """
 
 import json
 import os
 import shutil
-import sys
+import subprocess
 import tempfile
 
 import make_models
@@ -22,6 +22,8 @@ from peft import IA3Config, LoraConfig
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 METHODS = ("lora", "ia3", "full")
 TOLERANCE = 1e-4
+GRADIENT_TOLERANCE = 1e-3
+DUMP_GRADIENTS = f"{os.environ.get('HONE_BUILD', f'{ROOT}/build')}/tests/support/dump_gradients"
 
 
 def train(model, rows, out, method, facts, *options):
@@ -73,6 +75,40 @@ def check_forward(checks, name, rows_file):
     name = os.path.basename(name)
     checks.close(f"{name}: log-probabilities", flat(found), oracle_logprobs(model, rows), TOLERANCE)
     checks.close(f"{name}: loss", [summary["loss"]], [oracle.mean_loss(model, rows)], TOLERANCE)
+
+
+def plain_name(name):
+    """Without what PEFT wraps around a module: hone names the base's own modules."""
+    return name.removeprefix("base_model.model.").replace(".base_layer.", ".")
+
+
+def check_gradients(checks, label, model, method, start, rows):
+    """Every gradient, as the length of its difference relative to its own length."""
+    theirs = oracle.open_base(model).requires_grad_(True) if method == "full" else \
+        oracle.open_with_adapter(model, start, trainable=True)
+    documents = [(ids, ids) for ids, _ in rows]
+    expected = {plain_name(name): gradient
+                for name, gradient in oracle.gradients(theirs, documents).items()}
+    total = torch.cat([gradient.flatten() for gradient in expected.values()]).norm()
+    for checkpointing in ("0", "1"):
+        subprocess.run([DUMP_GRADIENTS, model, "full" if method == "full" else start, "f32",
+                        checkpointing, "gradients.safetensors", "3",
+                        *(",".join(map(str, ids)) for ids, _ in rows)],
+                       check=True, stdout=subprocess.DEVNULL)
+        found = {plain_name(name): gradient for name, gradient
+                 in safetensors.torch.load_file("gradients.safetensors").items()}
+        where = f"{label} {method}{' checkpointing' if checkpointing == '1' else ''}"
+        if not checks.that(f"{where}: the same {len(expected)} tensors have gradients",
+                           set(found) == set(expected),
+                           str(sorted(set(found) ^ set(expected))[:6] or "")):
+            continue
+        # What is zero but for rounding (keys' biases) is measured against the whole gradient.
+        off = {name: ((found[name].reshape(gradient.shape) - gradient).norm()
+                      / (gradient.norm() + 1e-6 * total)).item()
+               for name, gradient in expected.items()}
+        worst = max(off, key=off.get)
+        checks.that(f"{where}: every gradient", off[worst] <= GRADIENT_TOLERANCE,
+                    f"{worst} off by {off[worst]:.2g}, allowed {GRADIENT_TOLERANCE:g}")
 
 
 def check_training(checks, name, rows_file, facts, method):
@@ -242,6 +278,8 @@ def check_tiny(checks):
     checks.part("tiny-gpt2 generation", check_generation, model, tokenizer)
     for method in METHODS:
         checks.part(f"tiny-gpt2 {method}", check_real_training, model, rows_file, method)
+        checks.part(f"tiny-gpt2 {method} gradients", check_gradients, "tiny-gpt2", model, method,
+                    f"./tiny-{method}", oracle.read_rows(rows_file)[:3])
 
 
 def main():
@@ -253,6 +291,8 @@ def main():
             checks.part(f"{name} golden", check_fresh, name, f"{ROOT}/tests/golden")
             checks.part(f"{name} forward", check_forward, name, f"{name}/rows.jsonl")
             for method in METHODS:
+                checks.part(f"{name} {method} gradients", check_gradients, name, name, method,
+                            f"./{name}/{method}", oracle.read_rows(f"{name}/rows.jsonl")[:5])
                 checks.part(f"{name} {method} training", check_golden_training, name, method)
             for method in ("lora", "ia3"):
                 checks.part(f"{name} {method} adapters", check_adapters_of_peft, name, method)
