@@ -1,0 +1,293 @@
+/* Run folders: see run_folder.h. */
+#include "train/run_folder.h"
+
+#include "base/files.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the folder --------------------------------------------------------------------------- */
+
+char *hone_run_folder_path(const hone_run_folder *folder, const char *name)
+{
+    return hone_path_join(folder->path, name);
+}
+
+/* One process at a time: the lock goes with the process, however it ends. File systems that have no
+ * locks are used without. */
+static hone_status take_lock(hone_run_folder *folder, const char *config, hone_error *error)
+{
+    folder->lock = open(config, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (folder->lock < 0)
+        return hone_fail_errno(error, config, "cannot open");
+    if (flock(folder->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return hone_fail_at(error, HONE_IO, folder->path, -1, -1,
+                            "another process is training in this run folder");
+    return HONE_OK;
+}
+
+/* A process that was killed before config.yaml was there leaves its temporary file at most. */
+static hone_status check_empty(const char *path, hone_error *error)
+{
+    char **names;
+    size_t count;
+    HONE_TRY(hone_folder_list(path, &names, &count, error));
+    hone_status status = HONE_OK;
+    for (size_t i = 0; i < count && status == HONE_OK; i++)
+        if (strncmp(names[i], "config.yaml.tmp.", 16) != 0)
+            status = hone_fail_at(error, HONE_USAGE, path, -1, -1,
+                                  "the run folder must be new or empty, found %.200s in it; choose "
+                                  "another, or go on with this run by resume",
+                                  names[i]);
+    hone_names_free(names, count);
+    return status;
+}
+
+hone_status hone_run_folder_create(hone_run_folder *folder, const char *path,
+                                   hone_run_settings *settings, hone_error *error)
+{
+    *folder = (hone_run_folder){.lock = -1};
+    if (hone_file_exists(path))
+        HONE_TRY(check_empty(path, error));
+    HONE_TRY(hone_folder_make(path, error));
+    folder->path = hone_strdup(path);
+    char *config = hone_path_join(path, "config.yaml");
+    hone_option_set sets[HONE_RUN_SETS];
+    hone_run_option_sets(settings, sets);
+    hone_status status = folder->path == NULL || config == NULL
+                             ? hone_fail_memory(error, "path", 0)
+                             : hone_options_save(sets, HONE_RUN_SETS, config, error);
+    if (status == HONE_OK)
+        status = take_lock(folder, config, error);
+    hone_free(config);
+    if (status != HONE_OK)
+        hone_run_folder_close(folder);
+    return status;
+}
+
+hone_status hone_run_folder_open(hone_run_folder *folder, const char *path, hone_error *error)
+{
+    *folder = (hone_run_folder){.lock = -1};
+    folder->path = hone_strdup(path);
+    char *config = hone_path_join(path, "config.yaml");
+    hone_status status = HONE_OK;
+    if (folder->path == NULL || config == NULL)
+        status = hone_fail_memory(error, "path", 0);
+    else if (!hone_file_exists(config))
+        status = hone_fail_at(error, HONE_INPUT, path, -1, -1,
+                              "not a run folder: it has no config.yaml");
+    else
+        status = take_lock(folder, config, error);
+    hone_free(config);
+    if (status != HONE_OK)
+        hone_run_folder_close(folder);
+    return status;
+}
+
+void hone_run_folder_close(hone_run_folder *folder)
+{
+    if (folder->path != NULL && folder->lock >= 0)
+        close(folder->lock);
+    hone_free(folder->path);
+    *folder = (hone_run_folder){.lock = -1};
+}
+
+/* ---- logs --------------------------------------------------------------------------------- */
+
+static const char *header_of(hone_run_log log)
+{
+    switch (log) {
+    case HONE_RUN_LOG_TRAIN: return "step\tepoch\tloss\tgrad_norm\tlearning_rate\ttokens\n";
+    case HONE_RUN_LOG_VALID: return "step\tepoch\tloss\tperplexity\tbest\n";
+    case HONE_RUN_LOG_LOG:
+    case HONE_RUN_LOG_SAMPLES:
+    case HONE_RUN_LOGS: break;
+    }
+    return "";
+}
+
+static hone_status append(const hone_run_folder *folder, hone_run_log log, const char *text,
+                          hone_error *error)
+{
+    char *path = hone_run_folder_path(folder, hone_run_log_name(log));
+    if (path == NULL)
+        return hone_fail_memory(error, "path", 0);
+    hone_status status = hone_file_append(path, text, strlen(text), error);
+    hone_free(path);
+    return status;
+}
+
+static hone_status cut(const char *path, int64_t size, hone_error *error)
+{
+    int descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0 && errno == ENOENT && size == 0)
+        return HONE_OK;
+    if (descriptor < 0)
+        return hone_fail_errno(error, path, "cannot open");
+    struct stat facts;
+    hone_status status = HONE_OK;
+    if (fstat(descriptor, &facts) != 0)
+        status = hone_fail_errno(error, path, "cannot stat");
+    else if (facts.st_size < size)
+        status = hone_fail_at(error, HONE_MISMATCH, path, -1, -1,
+                              "the log was cut after the checkpoint: expected %lld bytes at least, "
+                              "found %lld",
+                              (long long)size, (long long)facts.st_size);
+    else if (ftruncate(descriptor, size) != 0)
+        status = hone_fail_errno(error, path, "cannot cut back to the checkpoint");
+    if (close(descriptor) != 0 && status == HONE_OK)
+        status = hone_fail_errno(error, path, "cannot cut back to the checkpoint");
+    return status;
+}
+
+hone_status hone_run_logs_begin(const hone_run_folder *folder, const int64_t *sizes,
+                                hone_error *error)
+{
+    if (folder->path == NULL)
+        return HONE_OK;
+    for (int i = 0; i < HONE_RUN_LOGS; i++) {
+        hone_run_log log = (hone_run_log)i;
+        int64_t size = sizes != NULL ? sizes[i] : 0;
+        char *path = hone_run_folder_path(folder, hone_run_log_name(log));
+        if (path == NULL)
+            return hone_fail_memory(error, "path", 0);
+        hone_status status = cut(path, size, error);
+        hone_free(path);
+        if (status == HONE_OK && size == 0 && header_of(log)[0] != '\0')
+            status = append(folder, log, header_of(log), error);
+        HONE_TRY(status);
+    }
+    return HONE_OK;
+}
+
+static hone_status sync_log(const char *path, int64_t *size, hone_error *error)
+{
+    *size = 0;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0 && errno == ENOENT)
+        return HONE_OK;
+    if (descriptor < 0)
+        return hone_fail_errno(error, path, "cannot open");
+    struct stat facts;
+    hone_status status = HONE_OK;
+    /* A descriptor that is no file (EINVAL) has nothing to sync. */
+    if (fstat(descriptor, &facts) != 0 || (fsync(descriptor) != 0 && errno != EINVAL))
+        status = hone_fail_errno(error, path, "cannot sync");
+    else
+        *size = facts.st_size;
+    close(descriptor);
+    return status;
+}
+
+hone_status hone_run_logs_sync(const hone_run_folder *folder, int64_t sizes[HONE_RUN_LOGS],
+                               hone_error *error)
+{
+    for (int i = 0; i < HONE_RUN_LOGS; i++) {
+        sizes[i] = 0;
+        if (folder->path == NULL)
+            continue;
+        char *path = hone_run_folder_path(folder, hone_run_log_name((hone_run_log)i));
+        if (path == NULL)
+            return hone_fail_memory(error, "path", 0);
+        hone_status status = sync_log(path, &sizes[i], error);
+        hone_free(path);
+        HONE_TRY(status);
+    }
+    return HONE_OK;
+}
+
+/* ---- records ------------------------------------------------------------------------------ */
+
+/* One JSON object as a line; frees the object, which is NULL when memory ran out. */
+static hone_status append_json(const hone_run_folder *folder, hone_run_log log, hone_json *object,
+                               bool made, hone_error *error)
+{
+    hone_status status;
+    char *line = NULL, *text = NULL;
+    size_t length = 0;
+    if (made)
+        text = hone_json_dump(object, (hone_json_format){.digits = 9});
+    if (text != NULL) {
+        length = strlen(text);
+        line = hone_realloc(text, length + 2);
+    }
+    if (line == NULL) {
+        hone_free(text);
+        status = hone_fail_memory(error, "log", length);
+    } else {
+        memcpy(line + length, "\n", 2);
+        status = append(folder, log, line, error);
+        hone_free(line);
+    }
+    hone_json_free(object);
+    return status;
+}
+
+/* One line of a table; the decimal point is a point in every locale. */
+static hone_status append_row(const hone_run_folder *folder, hone_run_log log, hone_error *error,
+                              const char *format, ...) HONE_PRINTF(4, 5);
+
+static hone_status append_row(const hone_run_folder *folder, hone_run_log log, hone_error *error,
+                              const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    for (char *comma = line; (comma = strchr(comma, ',')) != NULL;)
+        *comma = '.';
+    return append(folder, log, line, error);
+}
+
+hone_status hone_run_log_step(const hone_run_folder *folder, const hone_step_result *result,
+                              hone_error *error)
+{
+    if (folder->path == NULL)
+        return HONE_OK;
+    hone_json *o = hone_json_new_object();
+    bool made =
+        o != NULL && hone_json_set(o, "step", hone_json_new_integer(result->step)) &&
+        hone_json_set(o, "loss", hone_json_new_real(result->loss)) &&
+        hone_json_set(o, "grad_norm", hone_json_new_real(result->grad_norm)) &&
+        hone_json_set(o, "learning_rate", hone_json_new_real(result->learning_rate)) &&
+        hone_json_set(o, "tokens", hone_json_new_integer(result->tokens)) &&
+        hone_json_set(o, "tokens_per_second", hone_json_new_real(result->tokens_per_second)) &&
+        hone_json_set(o, "seconds", hone_json_new_real(result->seconds)) &&
+        hone_json_set(o, "rss_bytes", hone_json_new_integer(result->rss_bytes));
+    HONE_TRY(append_json(folder, HONE_RUN_LOG_LOG, o, made, error));
+    return append_row(folder, HONE_RUN_LOG_TRAIN, error, "%lld\t%.9g\t%.9g\t%.9g\t%.9g\t%lld\n",
+                      (long long)result->step, result->epoch, result->loss, result->grad_norm,
+                      result->learning_rate, (long long)result->tokens);
+}
+
+hone_status hone_run_log_validation(const hone_run_folder *folder, int64_t step, double epoch,
+                                    double loss, bool best, hone_error *error)
+{
+    if (folder->path == NULL)
+        return HONE_OK;
+    return append_row(folder, HONE_RUN_LOG_VALID, error, "%lld\t%.9g\t%.9g\t%.9g\t%s\n",
+                      (long long)step, epoch, loss, exp(loss), best ? "true" : "false");
+}
+
+hone_status hone_run_log_sample(const hone_run_folder *folder, int64_t step, const char *prompt,
+                                const char *text, size_t length, hone_error *error)
+{
+    if (folder->path == NULL)
+        return HONE_OK;
+    hone_json *o = hone_json_new_object();
+    bool made =
+        o != NULL && hone_json_set(o, "step", hone_json_new_integer(step)) &&
+        hone_json_set(o, "prompt", hone_json_new_string(prompt)) &&
+        hone_json_set(o, "text",
+                      text != NULL ? hone_json_new_string_n(text, length) : hone_json_new_null());
+    return append_json(folder, HONE_RUN_LOG_SAMPLES, o, made, error);
+}
