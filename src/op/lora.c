@@ -18,21 +18,21 @@ static unsigned lora_saved(const hone_op *op, const hone_weight *const weight[HO
 typedef struct workspace {
     uint16_t *a, *b, *u, *du_half; /* bf16 copies: A, B, u (N,R), du (N,R) */
     float *du, *db;                /* (N,R); (R,O) */
-    char *tiles;                   /* a tile for each thread */
-    size_t tile_size;
+    char *tiles;                   /* for each thread: a tile of x, then one of u transposed */
+    size_t tile_size, input_size;
 } workspace;
 
 static size_t lay_out(char *base, int64_t rows, int64_t in, int64_t out, int64_t rank, int threads,
                       workspace *w)
 {
-    size_t widest = (size_t)(in > rank ? in : rank);
+    size_t input = align_up((size_t)TILE_ROWS * (size_t)in * 4);
     size_t sizes[] = {align_up((size_t)(rank * in) * 2),
                       align_up((size_t)(rank * out) * 2),
                       align_up((size_t)(rank * rows) * 2),
                       align_up((size_t)(rank * rows) * 2),
                       align_up((size_t)(rank * rows) * 4),
                       align_up((size_t)(rank * out) * 4),
-                      align_up((size_t)TILE_ROWS * widest * 4) * (size_t)threads};
+                      (input + align_up((size_t)(TILE_ROWS * rank) * 4)) * (size_t)threads};
     char *at[7];
     size_t used = 0;
     for (int i = 0; i < 7; i++) {
@@ -47,7 +47,8 @@ static size_t lay_out(char *base, int64_t rows, int64_t in, int64_t out, int64_t
                          (float *)(void *)at[4],
                          (float *)(void *)at[5],
                          at[6],
-                         sizes[6] / (size_t)threads};
+                         sizes[6] / (size_t)threads,
+                         input};
     return used;
 }
 
@@ -98,6 +99,20 @@ static hone_matrix dropped_input(const hone_op_run *run, int64_t first, int64_t 
     return (hone_matrix){tile, x.dtype, columns, 1};
 }
 
+/* to (rows, R) = scale * x W, computed as its transpose: a product of few rows runs at full speed,
+ * one of few columns at a third of it. `tile` holds the transpose. */
+static void project_down(hone_matrix x, hone_matrix w, int64_t rows, int64_t width, int64_t rank,
+                         float scale, float *tile, float *to)
+{
+    hone_product p = {.m = rank, .n = rows, .k = width, .c = tile, .c_stride = rows};
+    p.a = (hone_matrix){w.data, w.dtype, w.column_stride, w.row_stride};
+    p.b = (hone_matrix){x.data, x.dtype, x.column_stride, x.row_stride};
+    hone_matmul(&p);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t r = 0; r < rank; r++)
+            to[i * rank + r] = scale * tile[r * rows + i];
+}
+
 static int64_t tile_rows(const hone_op_run *run, int64_t task)
 {
     int64_t left = run->rows - task * TILE_ROWS;
@@ -114,12 +129,9 @@ static void forward_task(void *context, int64_t task, int thread)
     int64_t first = task * TILE_ROWS, rows = tile_rows(run, task);
     char *tile = w.tiles + (size_t)thread * w.tile_size;
     float *u = (float *)(void *)view_row(run->out[1], first);
-    hone_product down = {.m = rows, .n = rank, .k = in, .c = u, .c_stride = rank};
-    down.a = dropped_input(run, first, rows, 0, in, tile);
-    down.b = operand(run->in[0].dtype, run->weight[0]->data, w.a, in, true);
-    hone_matmul(&down);
-    for (int64_t i = 0; i < rows * rank; i++)
-        u[i] *= run->op->as.lora.scale;
+    project_down(dropped_input(run, first, rows, 0, in, tile),
+                 operand(run->in[0].dtype, run->weight[0]->data, w.a, in, true), rows, in, rank,
+                 run->op->as.lora.scale, (float *)(void *)(tile + w.input_size), u);
     hone_dtype dtype = run->out[0].dtype;
     if (dtype == HONE_BF16)
         store_floats(HONE_BF16, u, w.u + first * rank, rows * rank);
@@ -161,12 +173,11 @@ static void input_task(void *context, int64_t task, int thread)
     int64_t first = task * TILE_ROWS, rows = tile_rows(run, task);
     hone_dtype dtype = run->d_out.dtype;
     float *du = w.du + first * rank;
-    hone_product down = {.m = rows, .n = rank, .k = out, .c = du, .c_stride = rank};
-    down.a = (hone_matrix){view_row(run->d_out, first), dtype, out, 1};
-    down.b = operand(dtype, run->weight[1]->data, w.b, rank, false);
-    hone_matmul(&down);
-    for (int64_t i = 0; i < rows * rank; i++)
-        du[i] *= run->op->as.lora.scale;
+    char *space = w.tiles + (size_t)thread * w.tile_size;
+    float *tile = (float *)(void *)space;
+    project_down((hone_matrix){view_row(run->d_out, first), dtype, out, 1},
+                 operand(dtype, run->weight[1]->data, w.b, rank, false), rows, out, rank,
+                 run->op->as.lora.scale, (float *)(void *)(space + w.input_size), du);
     if (dtype == HONE_BF16) {
         store_floats(HONE_BF16, du, w.du_half + first * rank, rows * rank);
         store_floats(HONE_BF16, (const float *)(const void *)view_row(run->out[1], first),
@@ -184,7 +195,6 @@ static void input_task(void *context, int64_t task, int thread)
         hone_matmul(&up);
         return;
     }
-    float *tile = (float *)(void *)(w.tiles + (size_t)thread * w.tile_size);
     up.c = tile;
     hone_matmul(&up);
     for (int64_t i = 0; i < rows; i++) {
