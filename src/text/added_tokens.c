@@ -19,6 +19,8 @@ hone_status hone_added_set_init(hone_added_set *set, const hone_added_token *tok
                                 bool normalized, hone_error *error)
 {
     *set = (hone_added_set){.only_byte = -1};
+    if (count == 0)
+        return HONE_OK;
     set->tokens = hone_alloc_array(count, sizeof *set->tokens);
     if (set->tokens == NULL)
         return hone_fail_memory(error, "added tokens", count * sizeof *set->tokens);
