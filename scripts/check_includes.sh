@@ -10,8 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # What each layer may include besides itself and <hone/...>. Written out, not derived, so that a new
-# dependency is a decision. Opening a model attaches its adapter, so model stands above adapter; a
-# family (model/gpt2.c) never needs it.
+# dependency is a decision. Models and adapters never include each other; engine joins them.
 declare -A below=(
     [base]=""
     [tensor]="base"
@@ -21,12 +20,13 @@ declare -A below=(
     [report]="base"
     [file]="base tensor"
     [gemm]="base tensor"
-    [op]="base tensor file gemm"
-    [graph]="base tensor file gemm op"
+    [op]="base tensor gemm"
+    [graph]="base tensor gemm op"
+    [model]="base tensor gemm op graph"
     [adapter]="base tensor file gemm op graph"
-    [model]="base tensor file gemm op graph adapter"
-    [infer]="base tensor file gemm op graph model adapter text data"
-    [train]="base tensor file gemm op graph model adapter text data optim report infer"
+    [engine]="base tensor file gemm op graph model adapter"
+    [infer]="base tensor file gemm op graph model adapter engine text data"
+    [train]="base tensor file gemm op graph model adapter engine text data optim report infer"
 )
 libraries='dnnl|oneapi|jansson|yaml|zip|zstd|utf8proc|pcre2|cairo|xxhash|curl|microhttpd|mpi'
 allocators='malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|free|strn?dup'

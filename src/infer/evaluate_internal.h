@@ -4,7 +4,7 @@
 
 #include "data/dataset.h"
 #include "graph/executor.h"
-#include "model/model.h"
+#include "engine/model.h"
 
 #include <hone/evaluate.h>
 

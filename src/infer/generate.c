@@ -14,7 +14,7 @@
 #include "graph/executor.h"
 #include "infer/sampling.h"
 #include "infer/stop_text.h"
-#include "model/model.h"
+#include "engine/model.h"
 
 #include <hone/generate.h>
 #include <string.h>

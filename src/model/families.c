@@ -1,5 +1,5 @@
 /* The families that hone knows. */
-#include "model/model.h"
+#include "model/family.h"
 
 #include <string.h>
 

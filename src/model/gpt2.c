@@ -2,7 +2,7 @@
  * Source:  Radford et al. 2019; names and arithmetic as Transformers' GPT2LMHeadModel.
  * Layout:  its linears are Conv1D: stored (in,out). Pre-norm blocks, learned positions. */
 #include "model/config.h"
-#include "model/model.h"
+#include "model/family.h"
 
 #include <math.h>
 #include <stdio.h>

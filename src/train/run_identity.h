@@ -3,7 +3,7 @@
 #define HONE_TRAIN_RUN_IDENTITY_H
 
 #include "data/dataset.h"
-#include "model/model.h"
+#include "engine/model.h"
 #include "train/checkpoint.h"
 
 /* `settings` as hone_run_settings_json gives them; `model` freshly opened (an adapter's starting

@@ -4,7 +4,7 @@
 #define HONE_TRAIN_TRAINER_PARTS_H
 
 #include "graph/executor.h"
-#include "model/model.h"
+#include "engine/model.h"
 #include "optim/schedule.h"
 #include "train/course.h"
 #include "train/run_folder.h"

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "data/dataset.h"
 #include "graph/executor.h"
-#include "model/model.h"
+#include "engine/model.h"
 
 #include <math.h>
 #include <setjmp.h>

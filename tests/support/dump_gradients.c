@@ -5,7 +5,7 @@
  * RUNS repeats forward and backward on the same memory before the gradients are written, so that a
  * value left over from an earlier run would show. Prints the loss of each run. */
 #include "graph/executor.h"
-#include "model/model.h"
+#include "engine/model.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef HONE_TESTS_INFER_SUPPORT_H
 #define HONE_TESTS_INFER_SUPPORT_H
 
-#include "model/model.h"
+#include "engine/model.h"
 
 enum {
     TINY_POSITIONS = 61,

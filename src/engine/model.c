@@ -1,13 +1,13 @@
 /* Opening models: see hone/model.h. config.json makes the program, an adapter rewrites it, then
  * memory is laid out and filled. */
-#include "model/model.h"
+#include "engine/model.h"
 
 #include "adapter/adapter.h"
 #include "base/files.h"
 #include "base/parallel.h"
+#include "engine/model_load.h"
 #include "gemm/matmul.h"
 #include "model/config.h"
-#include "model/model_load.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Filling weights: see model_load.h. Everything that does not match is collected into one error. */
-#include "model/model_load.h"
+#include "engine/model_load.h"
 
 #include "base/parallel.h"
 #include "base/random.h"

@@ -1,7 +1,7 @@
 /* Writing what was trained, and merged models. */
 #include "adapter/adapter.h"
 #include "base/files.h"
-#include "model/model.h"
+#include "engine/model.h"
 
 #include <math.h>
 #include <string.h>

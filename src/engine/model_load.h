@@ -1,8 +1,8 @@
 /* Filling a program's weights: memory, files, initialization. */
-#ifndef HONE_MODEL_MODEL_LOAD_H
-#define HONE_MODEL_MODEL_LOAD_H
+#ifndef HONE_ENGINE_MODEL_LOAD_H
+#define HONE_ENGINE_MODEL_LOAD_H
 
-#include "model/model.h"
+#include "engine/model.h"
 
 /* The tensor on disk for a weight's name, with or without the family's prefix; or NULL. */
 const hone_stored_tensor *hone_model_stored(const hone_family *family,

@@ -1,28 +1,14 @@
 /* The inside of an open model: program, weights, parameters, tokenizer. */
-#ifndef HONE_MODEL_MODEL_H
-#define HONE_MODEL_MODEL_H
+#ifndef HONE_ENGINE_MODEL_H
+#define HONE_ENGINE_MODEL_H
 
 #include "base/json.h"
 #include "file/weight_source.h"
 #include "graph/parameters.h"
 #include "graph/program.h"
+#include "model/family.h"
 
 #include <hone/model.h>
-
-/* A family turns a config.json into a program. One file each; families.c lists them. */
-typedef struct hone_family {
-    const char *model_type; /* "gpt2" */
-    const char *task_type;  /* PEFT's: "CAUSAL_LM" */
-    /* `own_head`: the folder's lm_head differs from the embedding, whatever the config says. */
-    hone_status (*build)(const hone_json *config, const char *path, bool own_head,
-                         hone_program *program, hone_error *error);
-    const char *embedding, *head; /* names of the two weights that may be one */
-    const char *prefix;           /* of names that some folders lack: "transformer." */
-    /* Whether a tensor on disk that no weight asks for is known and may be dropped. */
-    bool (*ignores)(const char *name);
-} hone_family;
-
-const hone_family *hone_family_find(const char *model_type); /* or NULL */
 
 struct hone_adapter; /* src/adapter: what is attached */
 
