@@ -1,12 +1,13 @@
-/* Logits and gradients of the tiny GPT-2 folders beside this file against what PyTorch,
+/* Logits, gradients and losses of the tiny GPT-2 folders beside this file against what PyTorch,
  * Transformers and PEFT said of them: README.md. Gradients are made three times over on the same
  * memory, so that a value left over from an earlier run would show. */
 #include "base/files.h"
 #include "base/memory.h"
 #include "data/dataset.h"
-#include "graph/executor.h"
 #include "engine/model.h"
+#include "graph/executor.h"
 
+#include <hone/trainer.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,24 +32,32 @@ static void check(hone_status status)
     }
 }
 
-/* method NULL: for use. A method with a folder of its name beside the model goes on with that. */
-static hone_model *open_model(const char *folder, const char *method)
+/* "tests/golden/<folder>", or a name in it. */
+static void golden_path(char path[160], const char *folder, const char *name)
+{
+    snprintf(path, 160, "tests/golden/%s%s%s", folder, name != NULL ? "/" : "",
+             name != NULL ? name : "");
+}
+
+/* With training: by method full, or going on with the PEFT folder of the method's name beside the
+ * model. Without: for use, with that folder when a name is given. */
+static hone_model *open_model(const char *folder, const char *name, bool training)
 {
     hone_model_settings settings;
     hone_adapter_settings adapter;
     hone_option_set sets[] = {hone_model_option_set(&settings), hone_adapter_option_set(&adapter)};
-    char path[128], part[160];
-    snprintf(path, sizeof path, "tests/golden/%s", folder);
-    snprintf(part, sizeof part, "%s/%s", path, method != NULL ? method : "");
+    char path[160], part[160];
+    golden_path(path, folder, NULL);
+    golden_path(part, folder, name);
     for (int i = 0; i < 2; i++)
         check(hone_options_init(&sets[i], &error));
     check(hone_options_set_text(sets, 2, "model", path, "test", &error));
-    if (method != NULL && strcmp(method, "full") == 0)
-        check(hone_options_set_text(sets, 2, "method", method, "test", &error));
-    else if (method != NULL)
+    if (name != NULL && strcmp(name, "full") == 0)
+        check(hone_options_set_text(sets, 2, "method", name, "test", &error));
+    else if (name != NULL)
         check(hone_options_set_text(sets, 2, "adapter", part, "test", &error));
     hone_model *model;
-    check(hone_model_open(&settings, method != NULL ? &adapter : NULL, &model, &error));
+    check(hone_model_open(&settings, training ? &adapter : NULL, &model, &error));
     for (int i = 0; i < 2; i++)
         hone_options_deinit(&sets[i]);
     return model;
@@ -58,7 +67,7 @@ static hone_weight_source *open_golden(const char *folder)
 {
     char path[160];
     hone_weight_source *golden;
-    snprintf(path, sizeof path, "tests/golden/%s/golden.safetensors", folder);
+    golden_path(path, folder, "golden.safetensors");
     check(hone_weight_source_open(path, "golden", &golden, &error));
     return golden;
 }
@@ -101,38 +110,54 @@ static void read_ids(const hone_weight_source *golden, int32_t *ids, int64_t cou
     hone_file_close(descriptor);
 }
 
+/* The probe's logits, by a model with or without an adapter of the folder, against a tensor. */
+static void check_logits(const char *folder, const char *adapter, const char *tensor)
+{
+    hone_model *model = open_model(folder, adapter, false);
+    hone_weight_source *golden = open_golden(folder);
+    const hone_stored_tensor *stored = hone_weight_source_find(golden, tensor);
+    assert_non_null(stored);
+    int64_t rows = stored->shape[0], starts[2] = {0, rows};
+    int32_t ids[64], positions[64];
+    assert_true(rows <= 64);
+    read_ids(golden, ids, rows);
+    for (int64_t i = 0; i < rows; i++)
+        positions[i] = (int32_t)i;
+    float *expected = read_tensor(golden, stored);
+    float *found = hone_alloc((size_t)stored->elements * sizeof(float));
+    hone_batch batch = {rows, ids, positions, NULL, 1, starts, 0};
+    hone_plan_options options = {rows, HONE_F32, false, false};
+    hone_execution execution = {.batch = &batch};
+    execution.head.logit_rows = positions;
+    execution.head.logit_count = rows;
+    execution.head.logits = found;
+    run(model, &options, 1, &execution);
+    for (int64_t i = 0; i < stored->elements; i++)
+        if (!(fabsf(found[i] - expected[i]) <= 1e-4f))
+            fail_msg("%s %s: logit %lld is %g, expected %g", folder, tensor, (long long)i,
+                     (double)found[i], (double)expected[i]);
+    hone_free(found);
+    hone_free(expected);
+    hone_weight_source_close(golden);
+    hone_model_close(model);
+}
+
 static void logits_equal_the_oracles(void **state)
 {
     (void)state;
     static const char *const all[] = {"gpt2-odd", "gpt2-odd-f16", "gpt2-odd-bf16", "gpt2-sharded",
                                       "gpt2-bin"};
-    for (size_t f = 0; f < sizeof all / sizeof all[0]; f++) {
-        hone_model *model = open_model(all[f], NULL);
-        hone_weight_source *golden = open_golden(all[f]);
-        const hone_stored_tensor *stored = hone_weight_source_find(golden, "probe.logits");
-        int64_t rows = stored->shape[0], starts[2] = {0, rows};
-        int32_t ids[64], positions[64];
-        assert_true(rows <= 64);
-        read_ids(golden, ids, rows);
-        for (int64_t i = 0; i < rows; i++)
-            positions[i] = (int32_t)i;
-        float *expected = read_tensor(golden, stored);
-        float *found = hone_alloc((size_t)stored->elements * sizeof(float));
-        hone_batch batch = {rows, ids, positions, NULL, 1, starts, 0};
-        hone_plan_options options = {rows, HONE_F32, false, false};
-        hone_execution execution = {.batch = &batch};
-        execution.head.logit_rows = positions;
-        execution.head.logit_count = rows;
-        execution.head.logits = found;
-        run(model, &options, 1, &execution);
-        for (int64_t i = 0; i < stored->elements; i++)
-            if (!(fabsf(found[i] - expected[i]) <= 1e-4f))
-                fail_msg("%s: logit %lld is %g, expected %g", all[f], (long long)i,
-                         (double)found[i], (double)expected[i]);
-        hone_free(found);
-        hone_free(expected);
-        hone_weight_source_close(golden);
-        hone_model_close(model);
+    for (size_t f = 0; f < sizeof all / sizeof all[0]; f++)
+        check_logits(all[f], NULL, "probe.logits");
+}
+
+/* Adapters that PEFT trained and saved. */
+static void with_an_adapter_of_peft_too(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
+        check_logits(folders[f], "lora-final", "lora.final_logits");
+        check_logits(folders[f], "ia3-final", "ia3.final_logits");
     }
 }
 
@@ -189,8 +214,8 @@ static hone_packer *pack_rows(const char *folder, int64_t vocabulary, int64_t co
     hone_option_set set = hone_data_option_set(&settings);
     check(hone_options_init(&set, &error));
     settings.append_eos = false;
-    char path[128];
-    snprintf(path, sizeof path, "tests/golden/%s/rows.jsonl", folder);
+    char path[160];
+    golden_path(path, folder, "rows.jsonl");
     hone_dataset_options options = {&settings, NULL, vocabulary, context};
     hone_dataset *data;
     hone_packer *packer;
@@ -205,7 +230,7 @@ static hone_packer *pack_rows(const char *folder, int64_t vocabulary, int64_t co
 
 static void check_gradients(const char *folder, const char *method, bool checkpointing)
 {
-    hone_model *model = open_model(folder, method);
+    hone_model *model = open_model(folder, method, true);
     hone_weight_source *golden = open_golden(folder);
     hone_packer *packer =
         pack_rows(folder, hone_model_vocabulary(model), hone_model_context_length(model));
@@ -240,11 +265,107 @@ static void every_gradient_equals_the_oracles(void **state)
                 check_gradients(folders[f], methods[m], checkpointing == 1);
 }
 
+/* Member `key` of golden.json, or of its member `method`. */
+static hone_json *golden_member(hone_json *golden, const char *method, const char *key)
+{
+    hone_json *from = method != NULL ? hone_json_get(golden, method) : golden;
+    assert_non_null(from);
+    hone_json *value = hone_json_get(from, key);
+    assert_non_null(value);
+    return value;
+}
+
+static void set_golden(hone_json *golden, const hone_option_set *sets, const char *key,
+                       const char *option)
+{
+    double value;
+    char text[32];
+    assert_true(hone_json_real(golden_member(golden, NULL, key), &value));
+    snprintf(text, sizeof text, "%.17g", value);
+    check(hone_options_set_text(sets, HONE_RUN_SETS, option, text, "golden.json", &error));
+}
+
+/* The settings of make_models.py's training. */
+static void golden_settings(const char *folder, const char *method, hone_json *golden,
+                            hone_run_settings *settings)
+{
+    static const char *const fixed[][2] = {{"lr_scheduler_type", "constant"},
+                                           {"warmup_ratio", "0"},
+                                           {"model_dropout", "0"},
+                                           {"shuffle", "false"},
+                                           {"append_eos", "false"}};
+    static const char *const taken[] = {"learning_rate", "weight_decay", "max_grad_norm",
+                                        "batch_size"};
+    hone_option_set sets[HONE_RUN_SETS];
+    char path[160];
+    hone_run_option_sets(settings, sets);
+    for (int i = 0; i < HONE_RUN_SETS; i++)
+        check(hone_options_init(&sets[i], &error));
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        check(hone_options_set_text(sets, HONE_RUN_SETS, fixed[i][0], fixed[i][1], "test", &error));
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        set_golden(golden, sets, taken[i], taken[i]);
+    set_golden(golden, sets, "steps", "max_steps");
+    golden_path(path, folder, NULL);
+    check(hone_options_set_text(sets, HONE_RUN_SETS, "model", path, "test", &error));
+    golden_path(path, folder, "rows.jsonl");
+    check(hone_options_set_text(sets, HONE_RUN_SETS, "train", path, "test", &error));
+    bool full = strcmp(method, "full") == 0;
+    golden_path(path, folder, method);
+    check(hone_options_set_text(sets, HONE_RUN_SETS, full ? "method" : "adapter",
+                                full ? method : path, "test", &error));
+}
+
+static void check_losses(const char *folder, const char *method)
+{
+    hone_run_settings settings;
+    hone_option_set sets[HONE_RUN_SETS];
+    hone_trainer *trainer;
+    hone_json *golden;
+    char path[160];
+    bool done = false;
+    golden_path(path, folder, "golden.json");
+    check(hone_json_load(path, 1 << 20, &golden, &error));
+    golden_settings(folder, method, golden, &settings);
+    check(hone_trainer_create(&settings, NULL, &trainer, &error));
+    hone_json *losses = golden_member(golden, method, "losses");
+    hone_json *norms = golden_member(golden, method, "grad_norms");
+    for (size_t i = 0; i < hone_json_size(losses); i++) {
+        double loss, norm;
+        hone_step_result step;
+        assert_false(done);
+        assert_true(hone_json_real(hone_json_at(losses, i), &loss));
+        assert_true(hone_json_real(hone_json_at(norms, i), &norm));
+        check(hone_trainer_step(trainer, &step, &done, &error));
+        if (!(fabs(step.loss - loss) <= 1e-4) || !(fabs(step.grad_norm - norm) <= 1e-3 * norm))
+            fail_msg("%s %s, step %zu: loss %.6f, norm %.6f; expected %.6f, %.6f", folder, method,
+                     i + 1, step.loss, step.grad_norm, loss, norm);
+    }
+    assert_true(done);
+    hone_trainer_free(trainer);
+    hone_run_option_sets(&settings, sets);
+    for (int i = 0; i < HONE_RUN_SETS; i++)
+        hone_options_deinit(&sets[i]);
+    hone_json_free(golden);
+}
+
+static void losses_of_twenty_steps_equal_the_oracles(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
+        check_losses(folders[f], "lora");
+        check_losses(folders[f], "ia3");
+        check_losses(folders[f], "full");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_equal_the_oracles),
+        cmocka_unit_test(with_an_adapter_of_peft_too),
         cmocka_unit_test(every_gradient_equals_the_oracles),
+        cmocka_unit_test(losses_of_twenty_steps_equal_the_oracles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
