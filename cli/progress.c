@@ -14,8 +14,8 @@ void cli_progress_init(cli_progress *progress, bool quiet, int64_t logging_steps
     *progress = (cli_progress){.terminal = isatty(STDERR_FILENO),
                                .quiet = quiet,
                                .logging_steps = logging_steps > 0 ? logging_steps : 1,
-                               .best = NAN,
-                               .validation = NAN};
+                               .best = (double)NAN,
+                               .validation = (double)NAN};
 }
 
 static double seconds_between(struct timespec from, struct timespec to)
