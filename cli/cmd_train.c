@@ -37,21 +37,21 @@ static void print_loss(const char *json_key, const char *text, double loss, bool
 static void print_result(const cli_progress *progress, const char *run, bool json)
 {
     const hone_step_result *step = &progress->step;
-    if (json)
-        printf("{\"steps\":%lld", (long long)step->step);
-    else
-        printf("%-16s %lld\n", "steps", (long long)step->step);
-    if (step->step > 0)
-        print_loss("loss", "last loss", step->loss, json);
-    print_loss("validation_loss", "validation loss", progress->validation, json);
-    print_loss("best_validation_loss", "best", progress->best, json);
     if (json) {
-        fputs(",\"run\":", stdout);
+        fputs("{\"run\":", stdout);
         cli_json_string(stdout, run, strlen(run));
-        fputs("}\n", stdout);
     } else {
         printf("%-16s %s\n", "run folder", run);
     }
+    /* A run that had ended before makes no step. */
+    if (step->step > 0) {
+        printf(json ? ",\"steps\":%lld" : "steps            %lld\n", (long long)step->step);
+        print_loss("loss", "last loss", step->loss, json);
+    }
+    print_loss("validation_loss", "validation loss", progress->validation, json);
+    print_loss("best_validation_loss", "best", progress->best, json);
+    if (json)
+        fputs("}\n", stdout);
 }
 
 static hone_status train(const train_flags *flags, const hone_run_settings *settings,

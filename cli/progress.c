@@ -32,12 +32,12 @@ static void format_duration(double seconds, char buffer[32])
         snprintf(buffer, 32, "%lld:%02lld", s / 60, s % 60);
 }
 
-/* The time left from the mean step of this process; "" after the first step. */
+/* The time left from the mean step of this process; "" after the first step and the last. */
 static void format_left(const cli_progress *progress, struct timespec now, char buffer[48])
 {
     buffer[0] = '\0';
     int64_t done = progress->step.step - progress->first_step;
-    if (done < 1)
+    if (done < 1 || progress->step.step >= progress->step.total_steps)
         return;
     char duration[32];
     double each = seconds_between(progress->begin, now) / (double)done;

@@ -104,6 +104,10 @@ void hone_option_number_text(double value, char buffer[32])
                 break;
         }
     uselocale(before);
+    /* "1e-08" as people write it. */
+    char *exponent = strpbrk(buffer, "e"), *digits = exponent != NULL ? exponent + 2 : NULL;
+    if (digits != NULL && *digits == '0')
+        memmove(digits, digits + 1, strlen(digits));
 }
 
 static hone_status wrong(const hone_option *option, const char *place, const char *expected,

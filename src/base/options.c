@@ -6,7 +6,9 @@
 #include "base/option_value.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define FILE_LIMIT ((size_t)1 << 20)
 #define KEY_LIMIT 64 /* longer misspelt keys have no near one */
@@ -255,6 +257,18 @@ static bool is_plain(const char *text)
     return true;
 }
 
+/* A number that every YAML reader takes for one: 1e-8 is a text in YAML 1.1, 1.0e-8 is not. */
+static bool put_number(hone_yaml *document, const char *key, double value)
+{
+    char number[32], text[40];
+    hone_option_number_text(value, number);
+    int mantissa = (int)strcspn(number, "e");
+    bool pointless = number[mantissa] == 'e' && strchr(number, '.') == NULL;
+    snprintf(text, sizeof text, "%.*s%s%s", mantissa, number, pointless ? ".0" : "",
+             number + mantissa);
+    return hone_yaml_add_item(document, key, text, true, 0);
+}
+
 static bool put_entry(hone_yaml *document, const hone_option *option, const void *field)
 {
     if (option->type == HONE_OPTION_LIST) {
@@ -267,13 +281,13 @@ static bool put_entry(hone_yaml *document, const hone_option *option, const void
     if (option->type == HONE_OPTION_MAP) {
         const hone_map *map = field;
         bool made = hone_yaml_add_entry(document, option->key, HONE_YAML_MAPPING, 0);
-        for (size_t i = 0; made && i < map->count; i++) {
-            char number[32];
-            hone_option_number_text(map->values[i], number);
-            made = hone_yaml_add_item(document, map->keys[i], number, true, 0);
-        }
+        for (size_t i = 0; made && i < map->count; i++)
+            made = put_number(document, map->keys[i], map->values[i]);
         return made;
     }
+    if (option->type == HONE_OPTION_REAL)
+        return hone_yaml_add_entry(document, option->key, HONE_YAML_SCALAR, 0) &&
+               put_number(document, NULL, *(const double *)field);
     char *text = hone_option_value_text(option, field);
     if (text == NULL)
         return false;
