@@ -95,8 +95,10 @@ hone_status hone_json_parse(const char *text, size_t length, const char *file, i
     refused = false;
     json_t *value = json_loadb(text, length,
                                JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &detail);
-    if (value == NULL && refused)
+    if (refused) { /* also with a value: Jansson drops a character that it had no room for */
+        json_decref(value);
         return hone_fail_memory(error, "JSON value", length);
+    }
     if (value == NULL) {
         int64_t offset = detail.position >= 0 ? detail.position : 0;
         int64_t inside = detail.line > 0 ? detail.line - 1 : 0;
@@ -282,5 +284,11 @@ char *hone_json_dump(const hone_json *value, hone_json_format format)
     flags |= format.indent > 0 ? JSON_INDENT(format.indent) : JSON_COMPACT;
     if (format.sort_keys)
         flags |= JSON_SORT_KEYS;
-    return json_dumps(raw(value), flags);
+    refused = false;
+    char *text = json_dumps(raw(value), flags);
+    if (refused) { /* also with a text: Jansson leaves out what it had no room for */
+        hone_free(text);
+        return NULL;
+    }
+    return text;
 }

@@ -149,6 +149,7 @@ static void dump_uses_the_chosen_digits_and_order(void **state)
 }
 
 static size_t allocations_left;
+static bool fail_once, has_failed;
 
 static void *failing(void *context, void *block, size_t old_size, size_t new_size)
 {
@@ -158,8 +159,11 @@ static void *failing(void *context, void *block, size_t old_size, size_t new_siz
         free(block);
         return NULL;
     }
-    if (allocations_left == 0)
+    if (allocations_left == 0) {
+        allocations_left = fail_once ? SIZE_MAX : 0;
+        has_failed = true;
         return NULL;
+    }
     allocations_left--;
     return realloc(block, new_size);
 }
@@ -167,22 +171,44 @@ static void *failing(void *context, void *block, size_t old_size, size_t new_siz
 static void running_out_of_memory_is_told_as_such(void **state)
 {
     (void)state;
-    static const char text[] = "{\"key\":[1,2.5,\"some text\",{\"x\":[[],{}]}],"
-                               "\"another key\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5}}";
+    static const char text[] =
+        "{\"a key so long that every buffer must grow while it is copied\":7,"
+        "\"key\":[1,2.5,\"some text\",{\"x\":[[],{}]}],"
+        "\"another key\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5}}";
     const hone_allocator allocator = {failing, NULL, NULL, NULL};
     hone_memory_set_allocator(&allocator);
     size_t n = 0;
-    for (;; n++) {
-        allocations_left = n;
-        hone_json *value;
-        hone_error error;
-        hone_status status = hone_json_parse(text, sizeof text - 1, "t", 1, &value, &error);
-        allocations_left = SIZE_MAX;
-        hone_json_free(value);
-        if (status == HONE_OK)
-            break;
-        assert_int_equal(status, HONE_MEMORY);
+    hone_json_format format = {2, false, 9};
+    for (int once = 0; once < 2; once++) {
+        fail_once = once;
+        for (n = 0;; n++) {
+            allocations_left = n;
+            has_failed = false;
+            hone_json *value;
+            hone_error error;
+            hone_status status = hone_json_parse(text, sizeof text - 1, "t", 1, &value, &error);
+            allocations_left = SIZE_MAX;
+            hone_json_free(value);
+            if (!has_failed)
+                break;
+            assert_int_equal(status, HONE_MEMORY);
+        }
     }
+    hone_json *value;
+    hone_error error;
+    allocations_left = SIZE_MAX;
+    assert_int_equal(hone_json_parse(text, sizeof text - 1, "t", 1, &value, &error), HONE_OK);
+    for (size_t k = 0;; k++) { /* half a text is worse than none */
+        allocations_left = k;
+        has_failed = false;
+        char *dump = hone_json_dump(value, format);
+        allocations_left = SIZE_MAX;
+        assert_true((dump == NULL) == has_failed);
+        hone_free(dump);
+        if (!has_failed)
+            break;
+    }
+    hone_json_free(value);
     assert_true(n > 10);
     hone_memory_set_allocator(NULL);
 }
