@@ -53,6 +53,8 @@ static hone_status decide(attaching *at)
     const char *wanted = config->target_modules.count > 0 ? config->target_modules.items[0] : "";
     const char *near =
         config->target_modules.pattern ? NULL : hone_module_list_near(&at->modules, wanted, true);
+    if (near != NULL && strcmp(near, wanted) == 0) /* it is there, but excluded */
+        near = NULL;
     const char *example = "";
     for (size_t i = 0; near == NULL && i < at->modules.count; i++)
         if (at->modules.items[i].linear)

@@ -39,6 +39,7 @@ static void list_deinit(entry_list *list)
 {
     hone_free(list->items);
     hone_arena_deinit(&list->keys);
+    *list = (entry_list){0};
 }
 
 static const char *make_key(entry_list *list, const char *name, size_t length, const char *rest)

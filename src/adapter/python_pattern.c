@@ -152,11 +152,13 @@ static hone_status compile(hone_pattern *pattern, const char *whole, size_t user
         return hone_fail_memory(error, "regular expression", strlen(whole));
     if (pattern->code == NULL) {
         PCRE2_UCHAR why[160];
+        size_t length = strlen(pattern->text),
+               place = offset > user_start ? offset - user_start : 0;
+        place = place < length ? place + 1 : length;
         pcre2_get_error_message(number, why, sizeof why);
         return hone_fail(error, HONE_INPUT,
                          "%s: '%s' is not a regular expression: %s (character %zu)", pattern->key,
-                         pattern->text, (const char *)why,
-                         offset > user_start ? offset - user_start + 1 : 1);
+                         pattern->text, (const char *)why, place);
     }
     pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE); /* without it, the interpreter runs */
     pattern->data = pcre2_match_data_create_from_pattern(pattern->code, pattern->memory);
