@@ -218,6 +218,7 @@ static hone_status mark_saved(attaching *at, const bool *marks)
                                 sizeof *a->saved))
             return hone_fail_memory(at->error, "adapter", a->saved_count);
         a->saved[a->saved_count++] = (int)i;
+        a->copied += marks[i] ? hone_weight_elements(weight) : 0;
         weight->trainable = at->trainable;
     }
     return HONE_OK;
@@ -441,6 +442,11 @@ void hone_adapter_merge(const hone_adapter *adapter, const hone_program *program
     for (size_t i = 0; i < adapter->count; i++)
         if (adapter->modules[i].base_weight == base_weight)
             adapter->method->merge(program, &adapter->modules[i], weight, bias);
+}
+
+int64_t hone_adapter_copied(const hone_adapter *adapter)
+{
+    return adapter->copied;
 }
 
 const char *hone_adapter_method(const hone_adapter *adapter)

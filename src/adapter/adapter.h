@@ -46,6 +46,9 @@ hone_status hone_adapter_save(const hone_adapter *adapter, const hone_program *p
 void hone_adapter_merge(const hone_adapter *adapter, const hone_program *program, int base_weight,
                         float *weight, float *bias);
 
+/* Elements of the modules that modules_to_save names. PEFT keeps the originals beside them, and
+ * counts both. */
+int64_t hone_adapter_copied(const hone_adapter *adapter);
 const char *hone_adapter_method(const hone_adapter *adapter); /* "lora", "ia3" */
 size_t hone_adapter_count(const hone_adapter *adapter);       /* adapted modules */
 const hone_adapted *hone_adapter_at(const hone_adapter *adapter, size_t index);

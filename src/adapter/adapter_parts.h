@@ -11,6 +11,7 @@ struct hone_adapter {
     size_t count, capacity;
     int *saved; /* base weights trained and stored beside: bias, modules_to_save */
     size_t saved_count, saved_capacity;
+    int64_t copied;                  /* elements of modules_to_save */
     hone_names targets, feedforward; /* what is written for the two keys; in config's arena */
     bool fan_in_fan_out;
     char *folder; /* where an opened adapter's values are, or NULL */

@@ -211,5 +211,7 @@ hone_model_facts hone_model_describe(const hone_model *model)
                               .weight_bytes = model->weight_bytes};
     for (size_t i = 0; i < program->weight_count; i++)
         facts.parameters += hone_weight_elements(&program->weights[i]);
+    if (model->adapter != NULL)
+        facts.parameters += hone_adapter_copied(model->adapter);
     return facts;
 }

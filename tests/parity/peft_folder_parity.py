@@ -35,11 +35,16 @@ CASES = {
     "layers": ("target_modules=c_attn,c_fc layers_to_transform=1 layers_pattern=h",
                LoraConfig(target_modules=["c_attn", "c_fc"], layers_to_transform=[1],
                           layers_pattern=["h"], **LORA)),
-    "patterns": ("target_modules=c_attn,c_proj rank_pattern=h.1.attn.c_attn=3,attn.c_attn=6,c_proj=1 "
+    # In sorted order: PEFT sorts them when it saves, and what then matches first is another rank.
+    "patterns": ("target_modules=c_attn,c_proj rank_pattern=c_proj=1,h.1.attn.c_attn=3,t.*c_attn=6 "
                  "alpha_pattern=c_proj=2.5",
                  LoraConfig(target_modules=["c_attn", "c_proj"], alpha_pattern={"c_proj": 2.5},
-                            rank_pattern={"h.1.attn.c_attn": 3, "attn.c_attn": 6, "c_proj": 1},
+                            rank_pattern={"c_proj": 1, "h.1.attn.c_attn": 3, "t.*c_attn": 6},
                             **LORA)),
+    "new, unsorted patterns": (
+        "target_modules=c_attn rank_pattern=h.1.attn.c_attn=3,attn.c_attn=6",
+        LoraConfig(target_modules=["c_attn"],
+                   rank_pattern={"h.1.attn.c_attn": 3, "attn.c_attn": 6}, **LORA)),
     "excluded": ("target_modules=all-linear exclude_modules=mlp.c_proj,h.0.attn.c_attn",
                  LoraConfig(target_modules="all-linear",
                             exclude_modules=["mlp.c_proj", "h.0.attn.c_attn"], **LORA)),
@@ -107,7 +112,7 @@ def check_written_keys(checks, name):
     different = {key: (value, theirs.get(key)) for key, value in ours.items()
                  if value != theirs.get(key) and
                  (not isinstance(value, list) or sorted(value) != sorted(theirs[key]))}
-    different.pop("base_model_name_or_path")
+    different.pop("base_model_name_or_path", None)
     checks.that(f"{name}: every key has PEFT's value", not different, str(different or ""))
 
 
@@ -163,7 +168,8 @@ def main():
         make_models.write_model(make_models.random_model(spec["config"], 3), "base", spec["layout"])
         for name, (settings, config) in CASES.items():
             checks.part(name, check_new, name, settings, config)
-            checks.part(name, check_peft_folder, name, settings, config)
+            if not name.startswith("new"):
+                checks.part(name, check_peft_folder, name, settings, config)
         os.chdir(ROOT)
     checks.finish()
 
