@@ -137,7 +137,7 @@ static void compare_shape(comparison *c, const entry *e)
 {
     const hone_weight *w = &c->program->weights[e->weight];
     const hone_stored_tensor *t = e->stored;
-    int64_t shape[2] = {w->rows, w->columns};
+    int64_t shape[HONE_MAX_DIMS] = {w->rows, w->columns};
     bool same =
         t->dims == w->dims && t->shape[0] == shape[0] && (t->dims < 2 || t->shape[1] == shape[1]);
     bool known = t->dtype == HONE_F32 || t->dtype == HONE_F16 || t->dtype == HONE_BF16 ||
