@@ -3,8 +3,8 @@
 #define HONE_INFER_EVALUATE_INTERNAL_H
 
 #include "data/dataset.h"
-#include "graph/executor.h"
 #include "engine/model.h"
+#include "graph/executor.h"
 
 #include <hone/evaluate.h>
 

@@ -10,11 +10,11 @@
  * of the prompt's cache and feeds the prompt's last token again, in whichever slot it runs. */
 #include "base/hash.h"
 #include "base/parallel.h"
+#include "engine/model.h"
 #include "gemm/skinny.h"
 #include "graph/executor.h"
 #include "infer/sampling.h"
 #include "infer/stop_text.h"
-#include "engine/model.h"
 
 #include <hone/generate.h>
 #include <string.h>

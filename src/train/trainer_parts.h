@@ -3,8 +3,8 @@
 #ifndef HONE_TRAIN_TRAINER_PARTS_H
 #define HONE_TRAIN_TRAINER_PARTS_H
 
-#include "graph/executor.h"
 #include "engine/model.h"
+#include "graph/executor.h"
 #include "optim/schedule.h"
 #include "train/course.h"
 #include "train/run_folder.h"

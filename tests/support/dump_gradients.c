@@ -4,8 +4,8 @@
  * ... METHOD: lora ia3 full, or a PEFT folder to go on with. Each further argument is one document.
  * RUNS repeats forward and backward on the same memory before the gradients are written, so that a
  * value left over from an earlier run would show. Prints the loss of each run. */
-#include "graph/executor.h"
 #include "engine/model.h"
+#include "graph/executor.h"
 
 #include <math.h>
 #include <stdio.h>

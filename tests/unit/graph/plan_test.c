@@ -1,7 +1,7 @@
 /* Properties of plans, on a GPT-2 of five layers: places, lifetimes, what is kept and what is not
  * even computed. */
-#include "graph/plan.h"
 #include "engine/model.h"
+#include "graph/plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
