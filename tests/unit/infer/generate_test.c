@@ -43,6 +43,15 @@ static int set_up_without_tokenizer(void **state)
     return set_up_with("f32", false);
 }
 
+/* More rank than a product of few rows has rows. */
+static int set_up_lora(void **state)
+{
+    (void)state;
+    hone_option_set set = hone_generate_option_set(&settings);
+    model = tiny_lora_model("19", 11);
+    return hone_options_init(&set, NULL) == HONE_OK ? 0 : -1;
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -407,9 +416,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(cached_decoding_equals_recomputation),
+        cmocka_unit_test_setup_teardown(cached_decoding_equals_recomputation, set_up_lora,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(cached_decoding_equals_recomputation, set_up_bf16,
                                         tear_down),
         TEST(together_equals_alone),
+        cmocka_unit_test_setup_teardown(together_equals_alone, set_up_lora, tear_down),
         cmocka_unit_test_setup_teardown(together_equals_alone, set_up_bf16, tear_down),
         TEST(the_seed_decides),
         TEST(texts_are_what_the_ids_say_and_what_was_streamed),

@@ -55,7 +55,8 @@ static void write_tokenizer(void)
     tiny_file("merges.txt", "#version: 0.2\n");
 }
 
-hone_model *tiny_model(const char *compute, uint64_t seed, bool with_tokenizer)
+static hone_model *make_model(const char *compute, uint64_t seed, bool with_tokenizer,
+                              const hone_adapter_settings *training)
 {
     hone_error error = {0};
     hone_model *model;
@@ -79,7 +80,28 @@ hone_model *tiny_model(const char *compute, uint64_t seed, bool with_tokenizer)
     require(hone_options_set_text(&set, 1, "init", "random", "init", &error), &error);
     require(hone_options_set_text(&set, 1, "compute", compute, "compute", &error), &error);
     settings.seed = (int64_t)seed;
-    require(hone_model_open(&settings, NULL, &model, &error), &error);
+    require(hone_model_open(&settings, training, &model, &error), &error);
+    hone_options_deinit(&set);
+    return model;
+}
+
+hone_model *tiny_model(const char *compute, uint64_t seed, bool with_tokenizer)
+{
+    return make_model(compute, seed, with_tokenizer, NULL);
+}
+
+hone_model *tiny_lora_model(const char *rank, uint64_t seed)
+{
+    hone_error error = {0};
+    hone_adapter_settings training;
+    hone_option_set set = hone_adapter_option_set(&training);
+    const char *const values[][2] = {
+        {"r", rank}, {"target_modules", "all-linear"}, {"init_lora_weights", "false"}};
+    require(hone_options_init(&set, &error), &error);
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        require(hone_options_set_text(&set, 1, values[i][0], values[i][1], values[i][0], &error),
+                &error);
+    hone_model *model = make_model("f32", seed, true, &training);
     hone_options_deinit(&set);
     return model;
 }

@@ -13,6 +13,8 @@ enum {
 
 /* Makes the folder and the model in it; the process ends when that fails. */
 hone_model *tiny_model(const char *compute, uint64_t seed, bool with_tokenizer);
+/* The same with LoRA of this rank on all linears, A and B random. */
+hone_model *tiny_lora_model(const char *rank, uint64_t seed);
 /* Closes the model and removes the folder. */
 void tiny_model_close(hone_model *model);
 /* Writes a file into the folder; its path stays valid until the next call. */
