@@ -1,11 +1,11 @@
-"""Write data/demo/{train,valid}.jsonl from the World English Bible.
+"""Write data/demo/{train,valid}.jsonl from the King James Bible.
 
-usage: make_demo_data.py bible-web.jsonl OUT_DIR
+usage: make_demo_data.py bible-kjv.jsonl OUT_DIR
 
-The input has one verse a line ({"text": ...}), made from Debian's package sword-text-web. Verses
-are joined into passages of about 700 characters; every twentieth passage is for validation. Left
-out are the rows of front matter and glossary (no verse is that long), and what goes past the size
-that a demo needs.
+The input has one verse a line ({"text": ...}), made from Debian's package sword-text-kjv (any text
+in that form will do). Verses are joined into passages of about 700 characters; every twentieth
+passage is for validation. Left out are paragraph marks, rows of front matter (no verse is that
+long), and what goes past the size that a demo needs.
 """
 
 import json
@@ -18,7 +18,7 @@ BYTES = 1_600_000
 
 def passages(path):
     with open(path, encoding="utf-8") as file:
-        verses = [json.loads(line)["text"].strip() for line in file]
+        verses = [json.loads(line)["text"].replace("¶", "").strip() for line in file]
     passage = ""
     for verse in verses:
         if len(verse) > LONGEST_VERSE:
