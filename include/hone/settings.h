@@ -35,7 +35,7 @@
     X(STRING, bias, "none", 0, 0, "none|all|lora_only", "WHICH", "Biases that are trained too")   \
     X(LIST, modules_to_save, "", 0, 0, NULL, "NAMES", "Modules trained in full and saved")        \
     X(STRING, init_lora_weights, "true", 0, 0, "true|gaussian|false", "HOW",                      \
-      "true: Kaiming-uniform A, zero B; gaussian: normal A; false: normal A and B (for tests)")    \
+      "true: Kaiming-uniform A, zero B; gaussian: normal A; false: uniform A and B (for tests)")    \
     X(BOOL, allow_partial, "false", 0, 0, NULL, NULL,                                             \
       "Accept an adapter folder that lacks tensors of this model")
 

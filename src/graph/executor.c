@@ -96,6 +96,7 @@ static hone_op_run prepare(const hone_executor *executor, const hone_step *step,
                        .batch = execution->batch,
                        .rows = execution->batch->rows,
                        .training = execution->training,
+                       .gradients = executor->plan->options.training,
                        .random = {execution->seed, op->site, execution->step},
                        .scratch = executor->scratch,
                        .head = &execution->head};

@@ -47,7 +47,7 @@ static size_t lay_out(char *base, int64_t longest, int64_t head_size, bool train
     const size_t sizes[] = {scores, half, rows, scores, half, sums, sums};
     char *at[7];
     for (int i = 0; i < (training ? 7 : 3); i++) {
-        at[i] = base + used;
+        at[i] = base != NULL ? base + used : NULL;
         used += sizes[i];
     }
     if (out != NULL) {

@@ -39,7 +39,7 @@ static size_t lay_out(char *base, int64_t chunk, int64_t rows, int64_t width, in
     char *at[4];
     size_t used = 0;
     for (int i = 0; i < 4; i++) {
-        at[i] = base + used;
+        at[i] = base != NULL ? base + used : NULL;
         used += sizes[i];
     }
     if (w != NULL)
@@ -190,7 +190,8 @@ static void loss(const hone_op_run *run)
 {
     workspace w = find_workspace(run);
     int64_t count = 0;
-    bool gradients = run->d_in[0].data != NULL || run->weight[0]->gradient != NULL;
+    bool gradients =
+        run->gradients && (run->d_in[0].data != NULL || run->weight[0]->gradient != NULL);
     for (int64_t row = 0; row < run->rows; row++) {
         if (run->head->logprobs != NULL)
             run->head->logprobs[row] = NAN;

@@ -36,7 +36,7 @@ static size_t lay_out(char *base, int64_t rows, int64_t in, int64_t out, int64_t
     char *at[7];
     size_t used = 0;
     for (int i = 0; i < 7; i++) {
-        at[i] = base + used;
+        at[i] = base != NULL ? base + used : NULL;
         used += sizes[i];
     }
     if (w != NULL)
