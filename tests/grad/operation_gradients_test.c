@@ -58,8 +58,12 @@ static bench *make(hone_op_code code)
                             .starts = b->starts,
                             .row_base = 3};
     b->op = (hone_op){.code = code};
-    b->run = (hone_op_run){
-        .op = &b->op, .batch = &b->batch, .rows = ROWS, .random = {11, 5, 2}, .head = &b->head};
+    b->run = (hone_op_run){.op = &b->op,
+                           .batch = &b->batch,
+                           .rows = ROWS,
+                           .gradients = true,
+                           .random = {11, 5, 2},
+                           .head = &b->head};
     return b;
 }
 
