@@ -5,6 +5,7 @@
 #include "file/weight_source.h"
 #include "optim/clip.h"
 #include "train/checkpoint_folder.h"
+#include "train/json_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +41,7 @@ const char *hone_run_log_name(hone_run_log log)
     X("learning_rate", learning_rate)                                                              \
     X("seconds", seconds)
 
-static char *state_text(const hone_checkpoint *checkpoint)
+static hone_json *state_json(const hone_checkpoint *checkpoint)
 {
     const hone_run_state *state = checkpoint->state;
     hone_json *root = hone_json_new_object(), *logs = hone_json_new_object();
@@ -58,24 +59,11 @@ static char *state_text(const hone_checkpoint *checkpoint)
                                      hone_json_new_integer(state->log_sizes[i]));
     made = made && hone_json_set(root, "log_bytes", logs != NULL ? hone_json_share(logs) : NULL) &&
            hone_json_set(root, "settings", hone_json_share(checkpoint->settings));
-    char *text = NULL;
-    if (made)
-        text = hone_json_dump(root, (hone_json_format){.indent = 2, .digits = 17});
     hone_json_free(logs);
+    if (made)
+        return root;
     hone_json_free(root);
-    return text;
-}
-
-static hone_status write_state(const char *path, const hone_checkpoint *checkpoint,
-                               hone_error *error)
-{
-    char *text = state_text(checkpoint), *file = hone_path_join(path, "state.json");
-    hone_status status = text == NULL || file == NULL
-                             ? hone_fail_memory(error, "state.json", 0)
-                             : hone_file_write(file, text, strlen(text), error);
-    hone_free(file);
-    hone_free(text);
-    return status;
+    return NULL;
 }
 
 static hone_status state_lacks(const char *file, const char *key, hone_error *error)
@@ -272,7 +260,7 @@ static hone_status write_files(const char *path, const hone_checkpoint *checkpoi
     HONE_TRY(hone_folder_make(path, error));
     HONE_TRY(write_values(path, checkpoint->parameters, error));
     HONE_TRY(write_moments(path, checkpoint->parameters, checkpoint->adamw, error));
-    HONE_TRY(write_state(path, checkpoint, error));
+    HONE_TRY(hone_json_file_write(path, "state.json", state_json(checkpoint), 17, error));
     return hone_manifest_write(path, checkpoint->state->step, &checkpoint->identity, error);
 }
 

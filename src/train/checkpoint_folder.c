@@ -4,6 +4,8 @@
 #include "base/files.h"
 #include "base/hash.h"
 
+#include "train/json_file.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -111,34 +113,32 @@ static hone_json *file_json(int64_t size, uint64_t hash)
 hone_status hone_manifest_write(const char *path, int64_t step, const hone_run_identity *identity,
                                 hone_error *error)
 {
-    hone_status status = HONE_OK;
-    char *text = NULL, *target = hone_path_join(path, "manifest.json");
     hone_json *root = hone_json_new_object(), *files = hone_json_new_object();
-    bool made = target != NULL && root != NULL && files != NULL;
-    for (int i = 0; i < FILE_COUNT && made && status == HONE_OK; i++) {
+    bool made = root != NULL && files != NULL;
+    for (int i = 0; i < FILE_COUNT && made; i++) {
         int64_t size = -1;
         uint64_t hash = 0;
         char *file = hone_path_join(path, file_names[i]);
-        made = file != NULL;
-        if (made)
-            status = hash_file(file, &size, &hash, error);
-        made = made && hone_json_set(files, file_names[i], file_json(size, hash));
+        hone_status status = file != NULL ? hash_file(file, &size, &hash, error)
+                                          : hone_fail_memory(error, "path", 0);
         hone_free(file);
+        if (status != HONE_OK) {
+            hone_json_free(files);
+            hone_json_free(root);
+            return status;
+        }
+        made = hone_json_set(files, file_names[i], file_json(size, hash));
     }
     made = made && hone_json_set(root, "format", hone_json_new_string(format_name)) &&
            hone_json_set(root, "step", hone_json_new_integer(step)) &&
            hone_json_set(root, "identity", identity_json(identity)) &&
            hone_json_set(root, "files", hone_json_share(files));
-    if (made && status == HONE_OK)
-        text = hone_json_dump(root, (hone_json_format){.indent = 2, .digits = 17});
-    if (status == HONE_OK)
-        status = text != NULL ? hone_file_write(target, text, strlen(text), error)
-                              : hone_fail_memory(error, "manifest.json", 0);
-    hone_free(text);
     hone_json_free(files);
-    hone_json_free(root);
-    hone_free(target);
-    return status;
+    if (!made) {
+        hone_json_free(root);
+        root = NULL;
+    }
+    return hone_json_file_write(path, "manifest.json", root, 17, error);
 }
 
 static hone_status broken(const char *path, const char *what, hone_error *error)
@@ -213,8 +213,8 @@ hone_status hone_checkpoint_check(const char *path, int64_t step, hone_run_ident
 /* ---- the folder --------------------------------------------------------------------------- */
 
 /* The step of a name "step-N" exactly as it is written (no sign, no leading zero); -1 for another
- * name. *rest is what follows the number; NULL: nothing may. */
-static int64_t parse_step(const char *name, const char **rest)
+ * name. */
+static int64_t parse_step(const char *name)
 {
     if (strncmp(name, "step-", 5) != 0 || !isdigit((unsigned char)name[5]) ||
         (name[5] == '0' && isdigit((unsigned char)name[6])))
@@ -222,11 +222,7 @@ static int64_t parse_step(const char *name, const char **rest)
     char *end;
     errno = 0;
     long long step = strtoll(name + 5, &end, 10);
-    if (errno != 0 || (rest == NULL && *end != '\0'))
-        return -1;
-    if (rest != NULL)
-        *rest = end;
-    return step;
+    return errno == 0 && *end == '\0' ? step : -1;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -251,7 +247,7 @@ static hone_status list_steps(const char *folder, int64_t **steps, size_t *count
         return hone_fail_memory(error, folder, name_count * sizeof **steps);
     }
     for (size_t i = 0; i < name_count; i++) {
-        int64_t step = parse_step(names[i], NULL);
+        int64_t step = parse_step(names[i]);
         if (step >= 0)
             (*steps)[(*count)++] = step;
     }
@@ -357,33 +353,5 @@ hone_status hone_checkpoint_rotate(const char *folder, int64_t newest, int64_t l
             status = remove_checkpoint(folder, steps[i], error);
     }
     hone_free(steps);
-    return status;
-}
-
-static bool is_leftover(const char *name)
-{
-    const char *rest;
-    if (parse_step(name, &rest) < 0 || strncmp(rest, ".tmp.", 5) != 0 || rest[5] == '\0')
-        return false;
-    return strspn(rest + 5, "0123456789") == strlen(rest + 5);
-}
-
-hone_status hone_checkpoint_clean(const char *folder, hone_error *error)
-{
-    if (!hone_folder_exists(folder))
-        return HONE_OK;
-    char **names;
-    size_t count;
-    HONE_TRY(hone_folder_list(folder, &names, &count, error));
-    hone_status status = HONE_OK;
-    for (size_t i = 0; i < count && status == HONE_OK; i++) {
-        if (!is_leftover(names[i]))
-            continue;
-        char *path = hone_path_join(folder, names[i]);
-        status =
-            path != NULL ? hone_folder_remove(path, error) : hone_fail_memory(error, "path", 0);
-        hone_free(path);
-    }
-    hone_names_free(names, count);
     return status;
 }

@@ -20,7 +20,5 @@ hone_status hone_checkpoint_find(const char *folder, char **path, hone_run_ident
  * remain with it. The newest and those of other runs are never touched. */
 hone_status hone_checkpoint_rotate(const char *folder, int64_t newest, int64_t limit,
                                    const hone_run_identity *identity, hone_error *error);
-/* Removes what killed processes left: step-N.tmp.<pid>. */
-hone_status hone_checkpoint_clean(const char *folder, hone_error *error);
 
 #endif

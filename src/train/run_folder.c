@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "train/leftovers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,6 +52,19 @@ static hone_status check_empty(const char *path, hone_error *error)
     return status;
 }
 
+static hone_status remove_leftovers(const hone_run_folder *folder, hone_error *error)
+{
+    static const char *const parts[] = {"", "adapter", "plots"};
+    hone_status status = HONE_OK;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && status == HONE_OK; i++) {
+        char *path = hone_run_folder_path(folder, parts[i]);
+        status =
+            path != NULL ? hone_leftovers_remove(path, error) : hone_fail_memory(error, "path", 0);
+        hone_free(path);
+    }
+    return status;
+}
+
 hone_status hone_run_folder_create(hone_run_folder *folder, const char *path,
                                    hone_run_settings *settings, hone_error *error)
 {
@@ -67,6 +81,8 @@ hone_status hone_run_folder_create(hone_run_folder *folder, const char *path,
                              : hone_options_save(sets, HONE_RUN_SETS, config, error);
     if (status == HONE_OK)
         status = take_lock(folder, config, error);
+    if (status == HONE_OK)
+        status = remove_leftovers(folder, error);
     hone_free(config);
     if (status != HONE_OK)
         hone_run_folder_close(folder);
@@ -86,6 +102,8 @@ hone_status hone_run_folder_open(hone_run_folder *folder, const char *path, hone
                               "not a run folder: it has no config.yaml");
     else
         status = take_lock(folder, config, error);
+    if (status == HONE_OK)
+        status = remove_leftovers(folder, error);
     hone_free(config);
     if (status != HONE_OK)
         hone_run_folder_close(folder);

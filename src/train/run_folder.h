@@ -26,7 +26,8 @@ typedef struct hone_run_folder {
 /* Makes a new one and writes config.yaml. HONE_USAGE when the folder is there and not empty. */
 hone_status hone_run_folder_create(hone_run_folder *folder, const char *path,
                                    hone_run_settings *settings, hone_error *error);
-/* Takes an existing one. HONE_INPUT without config.yaml, HONE_IO when another process has it. */
+/* Takes an existing one, and removes what a killed process left in it. HONE_INPUT without
+ * config.yaml, HONE_IO when another process has it. */
 hone_status hone_run_folder_open(hone_run_folder *folder, const char *path, hone_error *error);
 void hone_run_folder_close(hone_run_folder *folder);
 /* "<folder>/<name>" as a fresh string, or NULL when out of memory. */

@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/parallel.h"
 #include "train/checkpoint_folder.h"
+#include "train/leftovers.h"
 #include "train/run_identity.h"
 #include "train/run_settings.h"
 
@@ -237,7 +238,7 @@ static hone_status go_on(hone_trainer *t, hone_error *error)
     char *path = NULL, *folder = hone_run_folder_path(&t->folder, "checkpoints");
     if (folder == NULL)
         return hone_fail_memory(error, "path", 0);
-    HONE_TRY_GOTO(hone_checkpoint_clean(folder, error), done);
+    HONE_TRY_GOTO(hone_leftovers_remove(folder, error), done);
     HONE_TRY_GOTO(hone_checkpoint_find(folder, &path, &identity, error), done);
     HONE_TRY_GOTO(hone_trainer_prepare(t, error), done);
     HONE_TRY_GOTO(allocate(t, error), done);

@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "data/utf8_check.h"
+#include "train/json_file.h"
 
 #include <hone/generate.h>
 
@@ -228,19 +229,15 @@ static bool fill_summary(const hone_trainer *t, const char *status, hone_json *o
            put_integer(o, "rss_bytes", hone_rss_bytes());
 }
 
-hone_status hone_trainer_summarize(const hone_trainer *trainer, const char *status_text,
+hone_status hone_trainer_summarize(const hone_trainer *trainer, const char *status,
                                    hone_error *error)
 {
     if (trainer->folder.path == NULL)
         return HONE_OK;
-    char *path = hone_run_folder_path(&trainer->folder, "summary.json"), *text = NULL;
     hone_json *o = hone_json_new_object();
-    if (path != NULL && o != NULL && fill_summary(trainer, status_text, o))
-        text = hone_json_dump(o, (hone_json_format){.indent = 2, .digits = 9});
-    hone_status status = text != NULL ? hone_file_write(path, text, strlen(text), error)
-                                      : hone_fail_memory(error, "summary.json", 0);
-    hone_free(text);
-    hone_json_free(o);
-    hone_free(path);
-    return status;
+    if (o != NULL && !fill_summary(trainer, status, o)) {
+        hone_json_free(o);
+        o = NULL;
+    }
+    return hone_json_file_write(trainer->folder.path, "summary.json", o, 9, error);
 }

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "train/checkpoint_folder.h"
+#include "train/leftovers.h"
 
 #include <math.h>
 #include <signal.h>
@@ -174,7 +175,7 @@ static void other_names_are_left_alone(void **state)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_ok(hone_folder_make(in_scratch("names/%s", names[i]), error));
     assert_int_equal(picked(in_scratch("names")), 3);
-    assert_ok(hone_checkpoint_clean(in_scratch("names"), error));
+    assert_ok(hone_leftovers_remove(in_scratch("names"), error));
     assert_ok(hone_checkpoint_rotate(in_scratch("names"), 3, 1, &ours, error));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_true(hone_folder_exists(in_scratch("names/%s", names[i])));
@@ -234,8 +235,8 @@ static void one_that_is_not_whole_is_never_picked(void **state)
     put(in_scratch("damaged"), 4, &ours);
     for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
         for (size_t d = 0; d < sizeof damages / sizeof *damages; d++) {
-            /* A manifest may end in blanks, as any JSON. */
-            if (f == 3 && damages[d] == make_longer)
+            /* A manifest may end with or without a newline, as any JSON. */
+            if (f == 3 && (damages[d] == make_longer || damages[d] == cut_short))
                 continue;
             put(in_scratch("damaged"), 8, &ours);
             assert_int_equal(picked(in_scratch("damaged")), 8);
@@ -280,7 +281,7 @@ static void manifests_that_lie_are_not_believed(void **state)
     }
     /* Every cut of a good one is refused too; the twin that is whole is taken. */
     size_t size = strlen(good);
-    for (size_t cut = 0; cut < size; cut += 3) {
+    for (size_t cut = 0; cut < size - 1; cut += 3) {
         assert_ok(hone_file_write(in_scratch("lies/step-8/manifest.json"), good, cut, error));
         assert_int_equal(picked(in_scratch("lies")), -2);
     }
@@ -362,10 +363,10 @@ static void leftovers_of_killed_processes_go(void **state)
     assert_ok(hone_folder_make(in_scratch("left/step-6.tmp.123"), error));
     write_text(in_scratch("left/step-6.tmp.123/state.json"), "{");
     assert_int_equal(picked(in_scratch("left")), 5);
-    assert_ok(hone_checkpoint_clean(in_scratch("left"), error));
+    assert_ok(hone_leftovers_remove(in_scratch("left"), error));
     assert_false(hone_file_exists(in_scratch("left/step-6.tmp.123")));
     assert_int_equal(picked(in_scratch("left")), 5);
-    assert_ok(hone_checkpoint_clean(in_scratch("never-made"), error));
+    assert_ok(hone_leftovers_remove(in_scratch("never-made"), error));
 }
 
 static void replaces_its_own_and_never_another_runs(void **state)

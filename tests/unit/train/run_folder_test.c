@@ -89,6 +89,15 @@ static void a_folder_with_something_in_it_is_refused(void **state)
     write_text(in_scratch("begun/config.yaml.tmp.123"), "mod");
     create(&folder, in_scratch("begun"));
     hone_run_folder_close(&folder);
+    assert_false(hone_file_exists(in_scratch("begun/config.yaml.tmp.123")));
+    write_text(in_scratch("begun/summary.json.tmp.123"), "{");
+    assert_ok(hone_folder_make(in_scratch("begun/adapter"), error));
+    write_text(in_scratch("begun/adapter/adapter_config.json.tmp.123"), "{");
+    assert_ok(hone_run_folder_open(&folder, in_scratch("begun"), error));
+    assert_false(hone_file_exists(in_scratch("begun/summary.json.tmp.123")));
+    assert_false(hone_file_exists(in_scratch("begun/adapter/adapter_config.json.tmp.123")));
+    assert_true(hone_file_exists(in_scratch("begun/config.yaml")));
+    hone_run_folder_close(&folder);
 }
 
 static void one_process_has_it_at_a_time(void **state)
