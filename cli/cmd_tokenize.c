@@ -137,6 +137,7 @@ const cli_command cli_tokenize = {
              "text of ids. Special tokens in the text, such as <|endoftext|>, become their ids.",
     .examples = "echo 'Hello world' | hone tokenize --model models/tiny-gpt2\n"
                 "hone tokenize --model models/tiny-gpt2 --count < README.md\n"
-                "echo 15496 995 | hone tokenize --model models/tiny-gpt2 --decode",
+                "echo 'Hello world' | hone tokenize --model models/tiny-gpt2 \\\n"
+                "    | hone tokenize --model models/tiny-gpt2 --decode",
     .run = run,
 };
