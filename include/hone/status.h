@@ -42,7 +42,9 @@ typedef struct hone_error {
 const char *hone_status_name(hone_status status);
 /* Exit code of the command line for a status. */
 int hone_status_exit_code(hone_status status);
-/* Writes "file:line: message" (or "file: message (byte N)") to buffer, always terminated. */
+/* Writes "file:line: message" (or "file: message (byte N)") to buffer, always terminated. Control
+ * bytes and what is no UTF-8, which names taken from files can hold, are spelt out (\x1b); only the
+ * line breaks of a list, followed by two spaces, stay. */
 void hone_error_format(const hone_error *error, char *buffer, uint64_t size);
 
 #endif

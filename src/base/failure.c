@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,19 +30,68 @@ int hone_status_exit_code(hone_status status)
     return status >= 0 && status < HONE_STATUS_COUNT ? codes[status] : 1;
 }
 
+/* Length of the UTF-8 character at text if a terminal may be sent it, else 0. */
+static size_t shown_length(const unsigned char *text)
+{
+    if (text[0] < 0x80)
+        return text[0] >= 0x20 && text[0] != 0x7F;
+    size_t length = text[0] < 0xC2   ? 0
+                    : text[0] < 0xE0 ? 2
+                    : text[0] < 0xF0 ? 3
+                    : text[0] < 0xF5 ? 4
+                                     : 0;
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xC0) != 0x80)
+            return 0;
+    bool overlong = (text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xF0 && text[1] < 0x90);
+    bool surrogate = text[0] == 0xED && text[1] > 0x9F;
+    bool beyond = text[0] == 0xF4 && text[1] > 0x8F;
+    bool control = text[0] == 0xC2 && text[1] < 0xA0;
+    return overlong || surrogate || beyond || control ? 0 : length;
+}
+
+/* Copies text to out + used with what could steer a terminal or forge a line spelt out; the
+ * library's own lists indent each line by two spaces. Returns the new length, size - 1 once some
+ * did not fit, so that nothing more is added. */
+static size_t put_escaped(char *out, size_t used, size_t size, const char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *p = (const unsigned char *)text;
+    while (*p != '\0') {
+        size_t length = shown_length(p);
+        if (p[0] == '\n' && p[1] == ' ' && p[2] == ' ')
+            length = 1;
+        char code[4] = {'\\', 'x', digits[*p >> 4], digits[*p & 15]};
+        const char *piece = length > 0 ? (const char *)p : code;
+        size_t n = length > 0 ? length : sizeof code;
+        if (n >= size - used) {
+            out[used] = '\0';
+            return size - 1;
+        }
+        memcpy(out + used, piece, n);
+        used += n;
+        p += length > 0 ? length : 1;
+    }
+    out[used] = '\0';
+    return used;
+}
+
 void hone_error_format(const hone_error *error, char *buffer, uint64_t size)
 {
+    char place[48] = "";
     if (size == 0)
         return;
-    if (error->file[0] == '\0')
-        snprintf(buffer, size, "%s", error->message);
-    else if (error->line >= 0)
-        snprintf(buffer, size, "%s:%lld: %s", error->file, (long long)error->line, error->message);
-    else if (error->offset >= 0)
-        snprintf(buffer, size, "%s: %s (byte %lld)", error->file, error->message,
-                 (long long)error->offset);
-    else
-        snprintf(buffer, size, "%s: %s", error->file, error->message);
+    size_t used = put_escaped(buffer, 0, size, error->file);
+    if (error->file[0] != '\0' && error->line >= 0)
+        snprintf(place, sizeof place, ":%lld", (long long)error->line);
+    used = put_escaped(buffer, used, size, place);
+    if (error->file[0] != '\0')
+        used = put_escaped(buffer, used, size, ": ");
+    used = put_escaped(buffer, used, size, error->message);
+    place[0] = '\0';
+    if (error->file[0] != '\0' && error->line < 0 && error->offset >= 0)
+        snprintf(place, sizeof place, " (byte %lld)", (long long)error->offset);
+    put_escaped(buffer, used, size, place);
 }
 
 static hone_status fail_va(hone_error *error, hone_status status, const char *file, int64_t line,
@@ -112,10 +162,11 @@ void hone_log(hone_log_level level, const char *format, ...)
 {
     if (log_fn == NULL)
         return;
-    char message[1024];
+    char message[1024], shown[2048];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    log_fn(log_context, level, message);
+    put_escaped(shown, 0, sizeof shown, message);
+    log_fn(log_context, level, shown);
 }

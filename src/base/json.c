@@ -2,9 +2,16 @@
  *
  * A hone_json is a json_t under another name. Depth is counted before parsing, because Jansson's
  * own limit is compiled in and far deeper than any file of ours. Jansson keeps one allocator a
- * process; it is pointed at the hook before the first value is made, and a thread remembers
- * whether the hook refused, since Jansson reports some refusals as syntax errors. A host that uses
- * Jansson itself must therefore not free its values across that first call. */
+ * process; it is pointed at the hook before the first value is made. A host that uses Jansson
+ * itself must therefore not free its values across that first call.
+ *
+ * While it parses, Jansson 2.14 doesn't survive a refusal: when its token buffer cannot grow, the
+ * byte is dropped and the token read past its end (its issue 362). So the first refusal is never
+ * shown to it. A block that is large enough for the token buffer is put by before parsing and given
+ * out instead, and from then on the text ends: at most CHUNK bytes and the rest of one character
+ * are still read, which the buffer holds whatever its size (16 bytes or more, empty, or just
+ * doubled), so that only allocations whose refusal is checked can follow. Whatever comes out is
+ * then dropped and reported as HONE_MEMORY. */
 #include "base/json.h"
 
 #include "base/files.h"
@@ -15,16 +22,44 @@
 #include <string.h>
 
 #define MAX_DEPTH 64
+enum { CHUNK = 8 }; /* bytes handed to the parser at once; with a character's rest below 16 */
+
+/* A text on its way into the parser. */
+typedef struct feed {
+    const char *text;
+    size_t length, used;
+    void *reserve; /* for the first refusal; NULL once given out */
+    size_t reserve_size;
+} feed;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Thread_local bool refused;
+static _Thread_local feed *feeding; /* what this thread is parsing, or NULL */
+static _Thread_local bool refused;  /* by the hook, since this was last cleared */
 
 static void *allocate(size_t size)
 {
     void *block = hone_alloc(size);
-    if (block == NULL)
-        refused = true;
+    if (block != NULL)
+        return block;
+    refused = true;
+    if (feeding != NULL && size <= feeding->reserve_size) {
+        block = feeding->reserve;
+        feeding->reserve = NULL;
+    }
     return block;
+}
+
+static size_t next_bytes(void *buffer, size_t size, void *context)
+{
+    feed *f = context;
+    size_t n = f->length - f->used;
+    if (n > CHUNK)
+        n = CHUNK;
+    if (refused || size < CHUNK)
+        return 0;
+    memcpy(buffer, f->text + f->used, n);
+    f->used += n;
+    return n;
 }
 
 static void set_allocator(void)
@@ -48,29 +83,48 @@ static hone_json *wrap(json_t *value)
     return (hone_json *)(void *)value;
 }
 
-/* Byte offset of the first bracket that is too deep, or -1. Counts as the parser would up to the
- * first syntax error; what follows one is never parsed. */
-static int64_t too_deep_at(const char *text, size_t length)
+/* What must be known of a text before it is parsed. */
+typedef struct survey {
+    int64_t deep_at;      /* byte offset of the first bracket that is too deep, or -1 */
+    size_t longest_token; /* at least as long as any token that the parser will see */
+} survey;
+
+/* Counts as the parser would up to the first syntax error; what follows one is never parsed. A
+ * token lasts at most from one bracket, comma, colon or quote to the next. */
+static survey survey_text(const char *text, size_t length)
 {
+    survey found = {.deep_at = -1};
     int depth = 0;
     bool quoted = false;
-    for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        if (quoted) {
-            if (c == '\\')
+    size_t start = 0;
+    for (size_t i = 0; i <= length; i++) {
+        char c = i < length ? text[i] : ',';
+        if (quoted && i < length) {
+            if (c == '\\' && i + 1 < length)
                 i++;
-            else if (c == '"')
-                quoted = false;
-        } else if (c == '"') {
-            quoted = true;
-        } else if (c == '[' || c == '{') {
-            if (++depth > MAX_DEPTH)
-                return (int64_t)i;
-        } else if (c == ']' || c == '}') {
-            depth--;
+            quoted = c != '"';
+            continue;
         }
+        switch (c) {
+        case '"': quoted = true; break;
+        case '[':
+        case '{':
+            if (++depth > MAX_DEPTH) {
+                found.deep_at = (int64_t)i;
+                return found;
+            }
+            break;
+        case ']':
+        case '}': depth--; break;
+        case ',':
+        case ':': break;
+        default: continue;
+        }
+        if (i - start + 1 > found.longest_token)
+            found.longest_token = i - start + 1;
+        start = quoted ? i : i + 1;
     }
-    return -1;
+    return found;
 }
 
 static int64_t count_lines(const char *text, size_t length)
@@ -82,20 +136,42 @@ static int64_t count_lines(const char *text, size_t length)
     return lines;
 }
 
+/* Jansson passes over a NUL behind a number, so none gets that far. */
+static hone_status check_text(const char *text, size_t length, const char *file, int64_t line,
+                              survey *found, hone_error *error)
+{
+    const char *nul = length > 0 ? memchr(text, '\0', length) : NULL;
+    if (nul != NULL)
+        return hone_fail_at(error, HONE_INPUT, file, line + count_lines(text, (size_t)(nul - text)),
+                            nul - text, "not valid JSON: a NUL byte (\\u0000 is its spelling)");
+    *found = survey_text(text, length);
+    if (found->deep_at >= 0)
+        return hone_fail_at(error, HONE_INPUT, file,
+                            line + count_lines(text, (size_t)found->deep_at), found->deep_at,
+                            "JSON is nested more than %d levels deep", MAX_DEPTH);
+    return HONE_OK;
+}
+
 hone_status hone_json_parse(const char *text, size_t length, const char *file, int64_t line,
                             hone_json **out, hone_error *error)
 {
     *out = NULL;
     prepare();
-    int64_t deep = too_deep_at(text, length);
-    if (deep >= 0)
-        return hone_fail_at(error, HONE_INPUT, file, line + count_lines(text, (size_t)deep), deep,
-                            "JSON is nested more than %d levels deep", MAX_DEPTH);
+    survey found = {.deep_at = -1};
+    HONE_TRY(check_text(text, length, file, line, &found, error));
+    /* The token buffer doubles from 16 bytes, and looks one byte beyond the token. */
+    feed f = {.text = text, .length = length, .reserve_size = 2 * found.longest_token + 32};
+    f.reserve = hone_alloc(f.reserve_size);
+    if (f.reserve == NULL)
+        return hone_fail_memory(error, "JSON value", f.reserve_size);
     json_error_t detail;
+    feeding = &f;
     refused = false;
-    json_t *value = json_loadb(text, length,
-                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &detail);
-    if (refused) { /* also with a value: Jansson drops a character that it had no room for */
+    json_t *value = json_load_callback(
+        next_bytes, &f, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &detail);
+    feeding = NULL;
+    hone_free(f.reserve);
+    if (refused) {
         json_decref(value);
         return hone_fail_memory(error, "JSON value", length);
     }

@@ -202,7 +202,7 @@ static void collect(hone_error *all, const hone_error *one, const char *path, in
     if (all->message[0] == '\0')
         hone_fail_at(all, HONE_INPUT, path, line, -1, "%s", one->message);
     else
-        hone_error_append(all, "\n%s:%lld: %s", path, (long long)line, one->message);
+        hone_error_append(all, "\n  %s:%lld: %s", path, (long long)line, one->message);
 }
 
 hone_status hone_options_load(const hone_option_set *sets, size_t count, const char *path,

@@ -148,68 +148,137 @@ static void dump_uses_the_chosen_digits_and_order(void **state)
     hone_json_free(object);
 }
 
-static size_t allocations_left;
-static bool fail_once, has_failed;
+static void a_raw_nul_is_refused_wherever_it_stands(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"1@",  "[1@]", "[1@,2]", "\"a@b\"", "{\"a@\":1}",
+                                        "@[]", "[]@",  "[1.5@]", "[true@]", "\n\n[@]"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[32];
+        size_t length = strlen(texts[i]);
+        memcpy(text, texts[i], length);
+        char *nul = memchr(text, '@', length);
+        *nul = '\0';
+        hone_json *value;
+        hone_error error;
+        assert_int_equal(hone_json_parse(text, length, "t", 1, &value, &error), HONE_INPUT);
+        assert_null(value);
+        assert_non_null(strstr(error.message, "NUL"));
+        assert_int_equal(error.offset, nul - text);
+        assert_int_equal(error.line, i == 9 ? 3 : 1);
+        *nul = ' ';
+        if (hone_json_parse(text, length, "t", 1, &value, &error) == HONE_OK)
+            hone_json_free(value);
+    }
+}
+
+static struct {
+    size_t calls, refused;
+    bool for_ever;
+    long blocks;
+} hook;
 
 static void *failing(void *context, void *block, size_t old_size, size_t new_size)
 {
     (void)context;
     (void)old_size;
     if (new_size == 0) {
+        hook.blocks -= block != NULL;
         free(block);
         return NULL;
     }
-    if (allocations_left == 0) {
-        allocations_left = fail_once ? SIZE_MAX : 0;
-        has_failed = true;
+    size_t call = hook.calls++;
+    if (call == hook.refused || (hook.for_ever && call > hook.refused))
         return NULL;
-    }
-    allocations_left--;
+    hook.blocks += block == NULL;
     return realloc(block, new_size);
+}
+
+/* Parses text with the n-th allocation refused, n = 0, 1, ... until none is; the number tried. */
+static size_t sweep(const char *text, hone_status result, bool for_ever)
+{
+    const hone_allocator allocator = {failing, NULL, NULL, NULL};
+    hone_memory_set_allocator(&allocator);
+    memset(&hook, 0, sizeof hook);
+    hook.for_ever = for_ever;
+    for (;; hook.refused++) {
+        hone_json *value;
+        hone_error error;
+        hook.calls = 0;
+        hone_status status = hone_json_parse(text, strlen(text), "t", 1, &value, &error);
+        bool reached = hook.calls > hook.refused;
+        assert_true(status == HONE_OK || value == NULL);
+        hone_json_free(value);
+        assert_int_equal(hook.blocks, 0);
+        assert_int_equal(status, reached ? HONE_MEMORY : result);
+        if (!reached)
+            break;
+    }
+    hone_memory_set_allocator(NULL);
+    return hook.refused;
 }
 
 static void running_out_of_memory_is_told_as_such(void **state)
 {
     (void)state;
-    static const char text[] =
-        "{\"a key so long that every buffer must grow while it is copied\":7,"
-        "\"key\":[1,2.5,\"some text\",{\"x\":[[],{}]}],"
-        "\"another key\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5}}";
-    const hone_allocator allocator = {failing, NULL, NULL, NULL};
-    hone_memory_set_allocator(&allocator);
-    size_t n = 0;
-    hone_json_format format = {2, false, 9};
-    for (int once = 0; once < 2; once++) {
-        fail_once = once;
-        for (n = 0;; n++) {
-            allocations_left = n;
-            has_failed = false;
-            hone_json *value;
-            hone_error error;
-            hone_status status = hone_json_parse(text, sizeof text - 1, "t", 1, &value, &error);
-            allocations_left = SIZE_MAX;
-            hone_json_free(value);
-            if (!has_failed)
-                break;
-            assert_int_equal(status, HONE_MEMORY);
+    static char longest[70000];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[0] = longest[sizeof longest - 2] = '"';
+    const struct {
+        const char *text;
+        hone_status result;
+        size_t least;
+    } cases[] = {
+        {"{\"key\":[1,2.5,\"some text\",{\"x\":[[],{}]}],"
+         "\"another key\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5}}",
+         HONE_OK, 20},
+        {"12", HONE_OK, 2},
+        {"12345678901234567", HONE_OK, 3},
+        {"[0.12345678901234567890123456789012345678901234567890123456789e1]", HONE_OK, 5},
+        {"[\"fifteen bytes\",\"sixteen bytes!\",\"more than sixteen bytes, and then more than "
+         "thirty-two, and then some more than sixty-four\"]",
+         HONE_OK, 9},
+        {"[\"\\u00e4\\ud83d\\ude00 \\\" \\\\ \\n \xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80"
+         "\xf0\x9f\x98\x80\xf0\x9f\x98\x80\"]",
+         HONE_OK, 5},
+        {"123456789012345\xf0\x9f\x98\x80", HONE_INPUT, 2},
+        {"[\"an unfinished string, longer than the buffer, that ends in a backslash \\", HONE_INPUT,
+         3},
+        {"[\"an unfinished string that is longer than the buffer", HONE_INPUT, 3},
+        {longest, HONE_OK, 10},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int for_ever = 0; for_ever < 2; for_ever++) {
+            size_t tried = sweep(cases[i].text, cases[i].result, for_ever);
+            if (tried < cases[i].least)
+                fail_msg("%.40s: %zu allocations", cases[i].text, tried);
         }
-    }
-    hone_json *value;
-    hone_error error;
-    allocations_left = SIZE_MAX;
-    assert_int_equal(hone_json_parse(text, sizeof text - 1, "t", 1, &value, &error), HONE_OK);
-    for (size_t k = 0;; k++) { /* half a text is worse than none */
-        allocations_left = k;
-        has_failed = false;
-        char *dump = hone_json_dump(value, format);
-        allocations_left = SIZE_MAX;
-        assert_true((dump == NULL) == has_failed);
-        hone_free(dump);
-        if (!has_failed)
-            break;
+}
+
+static void half_a_text_is_never_written(void **state)
+{
+    (void)state;
+    const hone_allocator allocator = {failing, NULL, NULL, NULL};
+    hone_json_format format = {2, true, 9};
+    hone_memory_set_allocator(&allocator);
+    memset(&hook, 0, sizeof hook);
+    hook.refused = SIZE_MAX;
+    hone_json *value = parse("{\"a key so long that every buffer must grow while it is copied\":7,"
+                             "\"key\":[1,2.5,\"some text\",{\"x\":[[],{}]}]}");
+    for (int for_ever = 0; for_ever < 2; for_ever++) {
+        hook.for_ever = for_ever;
+        hook.refused = 0;
+        for (bool reached = true; reached; hook.refused++) {
+            hook.calls = 0;
+            char *text = hone_json_dump(value, format);
+            reached = hook.calls > hook.refused;
+            assert_true((text == NULL) == reached);
+            hone_free(text);
+        }
+        assert_true(hook.refused > 3);
     }
     hone_json_free(value);
-    assert_true(n > 10);
+    assert_int_equal(hook.blocks, 0);
     hone_memory_set_allocator(NULL);
 }
 
@@ -220,7 +289,9 @@ int main(void)
         cmocka_unit_test(nesting_stops_at_64_levels_without_recursion),
         cmocka_unit_test(values_keep_type_order_and_exactness),
         cmocka_unit_test(dump_uses_the_chosen_digits_and_order),
+        cmocka_unit_test(a_raw_nul_is_refused_wherever_it_stands),
         cmocka_unit_test(running_out_of_memory_is_told_as_such),
+        cmocka_unit_test(half_a_text_is_never_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
