@@ -27,7 +27,6 @@ static void print_plan(const hone_memory_plan *plan, bool json)
         {"gradients", "gradients", plan->gradients},
         {"optimizer", "optimizer state", plan->optimizer},
         {"values", "values", plan->values},
-        {"scratch", "scratch", plan->scratch},
         {"data", "data", plan->data},
         {"total", "total", plan->total},
         {"values_with_checkpointing", "values, checkpointed", plan->values_with_checkpointing},
@@ -80,7 +79,7 @@ const cli_command cli_plan = {
     .usage = "--model DIR --train FILE [options of hone train]\nRUN.yaml [options of hone train]",
     .about = "Prints, in bytes, what hone train would allocate with the same options: the weights "
              "of the base, the parameters that are trained with their gradients and optimizer "
-             "state, the values of the largest micro-batch, scratch memory and the data.",
+             "state, the values of the largest micro-batch and the data.",
     .examples = "hone plan --model models/tiny-gpt2 --train data/demo/train.jsonl\n"
                 "hone plan --model models/tiny-gpt2 --train data/demo/train.jsonl \\\n"
                 "    --method full --batch-size 16 --gradient-checkpointing --json",

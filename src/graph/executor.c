@@ -56,20 +56,13 @@ hone_status hone_executor_create(const hone_plan *plan, hone_executor *out, hone
     out->values = hone_pages_alloc(plan->value_bytes);
     if (out->values == NULL)
         return hone_fail_memory(error, "values", plan->value_bytes);
-    out->scratch = hone_pages_alloc(plan->scratch_bytes);
-    if (out->scratch == NULL) {
-        hone_executor_free(out);
-        return hone_fail_memory(error, "scratch", plan->scratch_bytes);
-    }
     return HONE_OK;
 }
 
 void hone_executor_free(hone_executor *executor)
 {
-    if (executor->plan != NULL) {
+    if (executor->plan != NULL)
         hone_pages_free(executor->values, executor->plan->value_bytes);
-        hone_pages_free(executor->scratch, executor->plan->scratch_bytes);
-    }
     *executor = (hone_executor){0};
 }
 
@@ -98,8 +91,9 @@ static hone_op_run prepare(const hone_executor *executor, const hone_step *step,
                        .training = execution->training,
                        .gradients = executor->plan->options.training,
                        .random = {execution->seed, op->site, execution->step},
-                       .scratch = executor->scratch,
                        .head = &execution->head};
+    if (step->scratch >= 0)
+        run.scratch = executor->values + executor->plan->buffers[step->scratch].offset;
     for (int k = 0; k < HONE_OP_INPUTS; k++) {
         run.in[k] = view_of(executor, op->inputs[k], step->in[k]);
         run.d_in[k] = view_of(executor, op->inputs[k], step->d_in[k]);
@@ -122,7 +116,6 @@ static void poison(const hone_executor *executor, int step)
         if (buffer->last == step)
             memset(executor->values + buffer->offset, 0xFF, buffer->size);
     }
-    memset(executor->scratch, 0xFF, executor->plan->scratch_bytes);
 }
 #endif
 

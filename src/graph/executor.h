@@ -23,10 +23,10 @@ void hone_cache_copy(hone_cache *cache, int from, int to, int64_t rows);
 
 typedef struct hone_executor {
     const hone_plan *plan; /* borrowed */
-    char *values, *scratch;
+    char *values;
 } hone_executor;
 
-/* Allocates the block of values and the scratch, on huge pages. */
+/* Allocates the block of values, on huge pages. */
 hone_status hone_executor_create(const hone_plan *plan, hone_executor *out, hone_error *error);
 void hone_executor_free(hone_executor *executor);
 

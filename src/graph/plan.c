@@ -60,8 +60,10 @@ static int new_buffer(builder *b, int value, bool gradient)
     }
     hone_buffer *fresh = &plan->buffers[plan->buffer_count];
     *fresh = (hone_buffer){.value = value, .gradient = gradient, .first = -1, .last = -1};
-    fresh->dtype = value_dtype(plan, value);
-    fresh->width = b->program->values[value].width;
+    if (value >= 0) {
+        fresh->dtype = value_dtype(plan, value);
+        fresh->width = b->program->values[value].width;
+    }
     return (int)plan->buffer_count++;
 }
 
@@ -97,7 +99,7 @@ static void add_step(builder *b, const hone_step *step)
 
 static hone_step blank_step(int op, hone_phase phase)
 {
-    hone_step step = {.op = op, .phase = phase, .d_out = -1};
+    hone_step step = {.op = op, .phase = phase, .d_out = -1, .scratch = -1};
     for (int k = 0; k < HONE_OP_INPUTS; k++)
         step.in[k] = step.d_in[k] = -1;
     for (int k = 0; k < HONE_OP_OUTPUTS; k++)
@@ -325,7 +327,7 @@ static hone_status place_buffers(hone_plan *plan, hone_error *error)
     for (size_t i = 0; i < count; i++) {
         hone_buffer *buffer = &plan->buffers[i];
         size_t row = (size_t)buffer->width * hone_dtype_size(buffer->dtype);
-        if (!hone_size_mul(rows, row, &buffer->size) ||
+        if ((buffer->value >= 0 && !hone_size_mul(rows, row, &buffer->size)) ||
             !hone_size_align(buffer->size, HONE_ALIGNMENT, &buffer->size))
             return hone_fail_memory(error, "plan", row);
     }
@@ -349,27 +351,38 @@ static hone_status place_buffers(hone_plan *plan, hone_error *error)
     return HONE_OK;
 }
 
-static void measure_scratch(hone_plan *plan)
+/* Bytes of scratch that each op wants. */
+static size_t scratch_of(const hone_plan *plan, int number)
 {
     const hone_program *program = plan->program;
+    const hone_op *op = &program->ops[number];
+    const hone_op_kind *kind = hone_op_kind_of(op->code);
+    if (kind->scratch == NULL)
+        return 0;
     hone_op_shape shape = {.rows = plan->options.rows,
                            .compute = plan->options.compute,
                            .training = plan->options.training,
                            .threads = hone_parallel_threads(),
                            .context = program->context_length};
-    for (size_t i = 0; i < program->op_count; i++) {
-        const hone_op *op = &program->ops[i];
-        const hone_op_kind *kind = hone_op_kind_of(op->code);
-        if (kind->scratch == NULL)
-            continue;
-        for (int k = 0; k < HONE_OP_INPUTS; k++)
-            shape.in_width[k] = op->inputs[k] >= 0 ? program->values[op->inputs[k]].width : 0;
-        for (int k = 0; k < HONE_OP_OUTPUTS; k++)
-            shape.out_width[k] = op->outputs[k] >= 0 ? program->values[op->outputs[k]].width : 0;
-        weights_of(program, op, shape.weight);
-        size_t size = kind->scratch(op, &shape);
-        if (size > plan->scratch_bytes)
-            plan->scratch_bytes = size;
+    for (int k = 0; k < HONE_OP_INPUTS; k++)
+        shape.in_width[k] = op->inputs[k] >= 0 ? program->values[op->inputs[k]].width : 0;
+    for (int k = 0; k < HONE_OP_OUTPUTS; k++)
+        shape.out_width[k] = op->outputs[k] >= 0 ? program->values[op->outputs[k]].width : 0;
+    weights_of(program, op, shape.weight);
+    return kind->scratch(op, &shape);
+}
+
+/* Scratch is a buffer that lives for its step only, so it lies where values of other times do. */
+static void add_scratch(builder *b)
+{
+    hone_plan *plan = b->plan;
+    for (size_t i = 0; i < plan->step_count && !b->failed; i++) {
+        size_t size = scratch_of(plan, plan->steps[i].op);
+        int buffer = size > 0 ? new_buffer(b, -1, false) : -1;
+        plan->steps[i].scratch = buffer;
+        touch(b, buffer, (int)i);
+        if (buffer >= 0)
+            plan->buffers[buffer].size = size;
     }
 }
 
@@ -413,9 +426,8 @@ hone_status hone_plan_create(const hone_program *program, const hone_plan_option
         b.saved = b.needs + 2 * values;
         b.op_needs = b.needs + 3 * values;
         schedule(&b);
+        add_scratch(&b);
         status = b.failed ? hone_fail_memory(error, "plan", 0) : place_buffers(out, error);
-        if (status == HONE_OK)
-            measure_scratch(out);
     }
     hone_free(b.current);
     hone_free(b.needs);

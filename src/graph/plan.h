@@ -12,9 +12,9 @@ typedef struct hone_plan_options {
     bool checkpointing; /* keep only what enters each layer */
 } hone_plan_options;
 
-/* One buffer: a value or a gradient between its first and last use. */
+/* One buffer: a value or a gradient between its first and last use, or a step's scratch. */
 typedef struct hone_buffer {
-    int value; /* number of the value */
+    int value; /* number of the value; -1: scratch */
     bool gradient;
     hone_dtype dtype;
     int64_t width;
@@ -29,7 +29,7 @@ typedef struct hone_step {
     int op;
     hone_phase phase;
     int in[HONE_OP_INPUTS], out[HONE_OP_OUTPUTS];
-    int d_in[HONE_OP_INPUTS], d_out;
+    int d_in[HONE_OP_INPUTS], d_out, scratch;
     bool accumulate[HONE_OP_INPUTS];
 } hone_step;
 
@@ -40,8 +40,7 @@ typedef struct hone_plan {
     size_t step_count, step_capacity;
     hone_buffer *buffers;
     size_t buffer_count, buffer_capacity;
-    size_t value_bytes;   /* the block of values */
-    size_t scratch_bytes; /* largest scratch of a step */
+    size_t value_bytes; /* the block of values and scratch */
 } hone_plan;
 
 hone_status hone_plan_create(const hone_program *program, const hone_plan_options *options,

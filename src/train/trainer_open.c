@@ -320,10 +320,9 @@ static hone_status measure(hone_trainer *t, hone_memory_plan *out, hone_error *e
                               .gradients = block,
                               .optimizer = 2 * block,
                               .values = t->plan.value_bytes,
-                              .scratch = t->plan.scratch_bytes,
                               .data = dataset_bytes(t->train) + dataset_bytes(t->valid)};
-    out->total = out->weights + out->trainable + out->gradients + out->optimizer + out->values +
-                 out->scratch + out->data;
+    out->total =
+        out->weights + out->trainable + out->gradients + out->optimizer + out->values + out->data;
     hone_plan_options options = t->plan.options;
     options.checkpointing = true;
     hone_plan checkpointed;

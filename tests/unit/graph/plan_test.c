@@ -149,8 +149,10 @@ static void inference_keeps_nothing(void **state)
     plan(&f, false, false);
     for (size_t i = 0; i < f.plan.step_count; i++)
         assert_int_equal(f.plan.steps[i].phase, HONE_FORWARD);
-    /* The residual stream, and qkv beside an attention's output: nothing adds up over layers. */
-    assert_true(f.plan.value_bytes < (size_t)48 * 4 * 30 * 12);
+    /* The longest life is the residual stream's, over one half of a block. */
+    for (size_t i = 0; i < f.plan.buffer_count; i++)
+        assert_true(f.plan.buffers[i].value < 0 ||
+                    f.plan.buffers[i].last - f.plan.buffers[i].first <= 5);
     finish(&f);
 }
 
