@@ -26,7 +26,7 @@ static void print_plan(const hone_memory_plan *plan, bool json)
         {"trainable", "trainable parameters", plan->trainable},
         {"gradients", "gradients", plan->gradients},
         {"optimizer", "optimizer state", plan->optimizer},
-        {"values", "values", plan->values},
+        {"values", "values and scratch", plan->values},
         {"data", "data", plan->data},
         {"total", "total", plan->total},
         {"values_with_checkpointing", "values, checkpointed", plan->values_with_checkpointing},

@@ -187,7 +187,10 @@ static hone_status fill_json(row_loader *loader, hone_error *error)
             return HONE_OK;
         if (is_blank(&line))
             continue;
-        if (!loader->looked && line.text[strspn(line.text, " \t")] == '[')
+        size_t start = 0; /* the line is not blank */
+        while (line.text[start] == ' ' || line.text[start] == '\t')
+            start++;
+        if (!loader->looked && line.text[start] == '[')
             return hone_fail_at(error, HONE_INPUT, loader->path, line.number, -1,
                                 "the file holds one JSON array; expected one JSON object a line: "
                                 "jq -c '.[]' FILE > FILE.jsonl makes that of it");

@@ -66,8 +66,7 @@ static hone_status prepare(evaluator *e, hone_error *error)
     e->rows = choose_rows(e);
     hone_plan_options options = {.rows = e->rows, .compute = e->model->compute};
     HONE_TRY(hone_plan_create(&e->model->program, &options, &e->plan, error));
-    if (lend != NULL && lend->plan->value_bytes >= e->plan.value_bytes &&
-        lend->plan->scratch_bytes >= e->plan.scratch_bytes) {
+    if (lend != NULL && lend->plan->value_bytes >= e->plan.value_bytes) {
         e->executor = *lend;
         e->executor.plan = &e->plan;
     } else {

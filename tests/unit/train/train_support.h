@@ -2,6 +2,8 @@
 #ifndef HONE_TESTS_TRAIN_SUPPORT_H
 #define HONE_TESTS_TRAIN_SUPPORT_H
 
+#include "base/failure.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +17,7 @@
 int make_scratch(void **state);
 int remove_scratch(void **state);
 /* "<scratch>/<name>"; good until eight more calls. */
-const char *in_scratch(const char *format, ...);
+const char *in_scratch(const char *format, ...) HONE_PRINTF(1, 2);
 
 void write_text(const char *path, const char *text);
 char *read_text(const char *path, size_t *size); /* fails the test when it can't; hone_free */

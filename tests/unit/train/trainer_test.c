@@ -372,11 +372,9 @@ static void the_plan_is_what_the_trainer_allocates(void **state)
     hone_trainer *trainer = create(&settings);
     assert_int_equal(plan.rows, trainer->plan.options.rows);
     assert_int_equal(plan.values, trainer->plan.value_bytes);
-    assert_int_equal(plan.scratch, trainer->plan.scratch_bytes);
     assert_int_equal(plan.trainable, (size_t)trainer->model->parameters.elements * sizeof(float));
     assert_int_equal(plan.optimizer, 2 * plan.trainable);
-    assert_int_equal(plan.total,
-                     plan.weights + 4 * plan.trainable + plan.values + plan.scratch + plan.data);
+    assert_int_equal(plan.total, plan.weights + 4 * plan.trainable + plan.values + plan.data);
     assert_true(plan.values_with_checkpointing < plan.values);
     assert_int_equal(hone_dataset_size(trainer->train) + hone_dataset_size(trainer->valid), 25);
     hone_trainer_free(trainer);
