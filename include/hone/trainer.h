@@ -65,7 +65,9 @@ hone_status hone_trainer_step(hone_trainer *trainer, hone_step_result *result, b
                               hone_error *error);
 /* Steps to the end. HONE_STOPPED (after a checkpoint) when hone_trainer_stop was called. */
 hone_status hone_trainer_run(hone_trainer *trainer, hone_error *error);
-/* Asks for a stop after the current step; safe in a signal handler. */
+/* Asks for a stop after the current step; from any thread. Take signals in a thread that does not
+ * compute (block them elsewhere and sigwait, as cli/stop.c does), or on a stack of their own
+ * (SA_ONSTACK): a kernel of oneDNN may be using the stack pointer as a common register. */
 void hone_trainer_stop(hone_trainer *trainer);
 /* Writes a checkpoint now. */
 hone_status hone_trainer_checkpoint(hone_trainer *trainer, hone_error *error);

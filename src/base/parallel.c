@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -120,10 +121,16 @@ static void start_threads(void)
         atomic_store(&pool.job, 0);
         atomic_store(&pool.finished, 0);
         pool.started = 1;
+        /* Signals stay with the host's threads: a matrix product may keep data below the stack
+         * pointer, where a signal's frame would be laid (oneDNN's kernels do). */
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
         while (pool.started < wanted &&
                pthread_create(&pool.threads[pool.started], NULL, thread_main,
                               (void *)(intptr_t)pool.started) == 0)
             pool.started++;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     pthread_mutex_unlock(&pool.start_lock);
 }
