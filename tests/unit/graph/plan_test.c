@@ -141,6 +141,22 @@ static void no_backward_below_the_lowest_trained_weight(void **state)
     finish(&f);
 }
 
+/* Most bytes of values (not scratch, which is large beside so small a model) at any one step. */
+static size_t most_alive(const hone_plan *p)
+{
+    size_t most = 0;
+    for (size_t step = 0; step < p->step_count; step++) {
+        size_t alive = 0;
+        for (size_t i = 0; i < p->buffer_count; i++) {
+            const hone_buffer *b = &p->buffers[i];
+            if (b->value >= 0 && b->first <= (int)step && b->last >= (int)step)
+                alive += b->size;
+        }
+        most = alive > most ? alive : most;
+    }
+    return most;
+}
+
 static void inference_keeps_nothing(void **state)
 {
     (void)state;
@@ -149,10 +165,8 @@ static void inference_keeps_nothing(void **state)
     plan(&f, false, false);
     for (size_t i = 0; i < f.plan.step_count; i++)
         assert_int_equal(f.plan.steps[i].phase, HONE_FORWARD);
-    /* The longest life is the residual stream's, over one half of a block. */
-    for (size_t i = 0; i < f.plan.buffer_count; i++)
-        assert_true(f.plan.buffers[i].value < 0 ||
-                    f.plan.buffers[i].last - f.plan.buffers[i].first <= 5);
+    /* The residual stream, and qkv beside an attention's output: nothing adds up over layers. */
+    assert_true(most_alive(&f.plan) < (size_t)48 * 4 * 30 * 12);
     finish(&f);
 }
 
@@ -162,7 +176,7 @@ static size_t training_bytes(const char *trained, bool checkpointing)
     build(&f);
     train(&f, trained);
     plan(&f, true, checkpointing);
-    size_t bytes = f.plan.value_bytes;
+    size_t bytes = most_alive(&f.plan);
     finish(&f);
     return bytes;
 }
