@@ -89,16 +89,18 @@ static hone_status fill(hone_model *model, const hone_model_settings *settings,
     return HONE_OK;
 }
 
-static bool has_tokenizer(const char *folder)
+static hone_status open_tokenizer(hone_model *model, hone_error *error)
 {
     static const char *const names[] = {"tokenizer.json", "vocab.json"};
     bool found = false;
     for (size_t i = 0; i < sizeof names / sizeof names[0] && !found; i++) {
-        char *path = hone_path_join(folder, names[i]);
-        found = path != NULL && hone_file_exists(path);
+        char *path = hone_path_join(model->folder, names[i]);
+        if (path == NULL)
+            return hone_fail_memory(error, "path", strlen(model->folder));
+        found = hone_file_exists(path);
         hone_free(path);
     }
-    return found;
+    return found ? hone_tokenizer_open(model->folder, &model->tokenizer, error) : HONE_OK;
 }
 
 static hone_status choose_compute(hone_model *model, const char *compute, hone_error *error)
@@ -135,8 +137,7 @@ static hone_status open_parts(hone_model *model, const hone_model_settings *sett
     HONE_TRY_GOTO(hone_program_check(&model->program, error), done);
     HONE_TRY_GOTO(hone_model_allocate(model, training != NULL, error), done);
     HONE_TRY_GOTO(fill(model, settings, source, error), done);
-    if (has_tokenizer(model->folder))
-        status = hone_tokenizer_open(model->folder, &model->tokenizer, error);
+    status = open_tokenizer(model, error);
 done:
     hone_weight_source_close(source);
     return status;
