@@ -28,6 +28,7 @@ static void print_plan(const hone_memory_plan *plan, bool json)
         {"optimizer", "optimizer state", plan->optimizer},
         {"values", "values and scratch", plan->values},
         {"data", "data", plan->data},
+        {"other", "tokenizer, libraries", plan->other},
         {"total", "total", plan->total},
         {"values_with_checkpointing", "values, checkpointed", plan->values_with_checkpointing},
     };

@@ -76,10 +76,11 @@ hone_status hone_trainer_validate(hone_trainer *trainer, double *loss, hone_erro
 hone_model *hone_trainer_model(hone_trainer *trainer); /* borrowed */
 void hone_trainer_free(hone_trainer *trainer);         /* takes NULL */
 
-/* What a run would need, from the very plan that it would use. Bytes. Scratch lies among values. */
+/* What a run would need, from the very plan that it would use. Bytes. Scratch lies among values;
+ * `other` is what tokenizer, libraries and reading took when it was measured, while planning. */
 typedef struct hone_memory_plan {
     int64_t rows; /* tokens in the largest micro-batch */
-    size_t weights, trainable, gradients, optimizer, values, data, total;
+    size_t weights, trainable, gradients, optimizer, values, data, other, total;
     size_t values_with_checkpointing; /* values, were gradient_checkpointing on */
 } hone_memory_plan;
 

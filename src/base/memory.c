@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #define HEADER ((size_t)16)
+#define SMALL_PAGE ((size_t)1 << 16) /* the largest that a supported system has */
 #define HUGE_PAGE ((size_t)2 << 20)
 
 static void *default_reallocate(void *context, void *block, size_t old_size, size_t new_size)
@@ -24,7 +25,7 @@ static void *default_map_pages(void *context, size_t size)
 {
     (void)context;
     size_t total;
-    if (!hone_size_add(size, HUGE_PAGE, &total))
+    if (!hone_size_align(size, SMALL_PAGE, &size) || !hone_size_add(size, HUGE_PAGE, &total))
         return NULL;
     char *base = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
@@ -43,7 +44,8 @@ static void *default_map_pages(void *context, size_t size)
 static void default_unmap_pages(void *context, void *block, size_t size)
 {
     (void)context;
-    munmap(block, size);
+    if (hone_size_align(size, SMALL_PAGE, &size))
+        munmap(block, size);
 }
 
 static const hone_allocator default_allocator = {default_reallocate, default_map_pages,

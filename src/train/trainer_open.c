@@ -10,6 +10,10 @@
 
 #include <string.h>
 
+/* What the libraries of products and drawing take when they are used first: code, tables and
+ * buffers. Measured; it hardly depends on the model. */
+#define LIBRARY_BYTES ((size_t)10 << 20)
+
 /* ---- parts -------------------------------------------------------------------------------- */
 
 /* model_dropout goes over what config.json says; an adapter's own dropout is its own. */
@@ -312,7 +316,9 @@ static size_t dataset_bytes(const hone_dataset *dataset)
 
 static hone_status measure(hone_trainer *t, hone_memory_plan *out, hone_error *error)
 {
+    int64_t before = hone_rss_bytes();
     HONE_TRY(hone_trainer_prepare(t, error));
+    int64_t taken = hone_rss_bytes() - before;
     size_t block = (size_t)t->model->parameters.elements * sizeof(float);
     *out = (hone_memory_plan){.rows = t->plan.options.rows,
                               .weights = t->model->weight_bytes,
@@ -321,8 +327,13 @@ static hone_status measure(hone_trainer *t, hone_memory_plan *out, hone_error *e
                               .optimizer = 2 * block,
                               .values = t->plan.value_bytes,
                               .data = dataset_bytes(t->train) + dataset_bytes(t->valid)};
-    out->total =
-        out->weights + out->trainable + out->gradients + out->optimizer + out->values + out->data;
+    /* Weights, values and data are in memory now; what else came with them stays. */
+    size_t present = out->weights + out->trainable + out->data;
+    out->other = LIBRARY_BYTES;
+    if (taken > 0 && (size_t)taken > present)
+        out->other += (size_t)taken - present;
+    out->total = out->weights + out->trainable + out->gradients + out->optimizer + out->values +
+                 out->data + out->other;
     hone_plan_options options = t->plan.options;
     options.checkpointing = true;
     hone_plan checkpointed;

@@ -374,7 +374,8 @@ static void the_plan_is_what_the_trainer_allocates(void **state)
     assert_int_equal(plan.values, trainer->plan.value_bytes);
     assert_int_equal(plan.trainable, (size_t)trainer->model->parameters.elements * sizeof(float));
     assert_int_equal(plan.optimizer, 2 * plan.trainable);
-    assert_int_equal(plan.total, plan.weights + 4 * plan.trainable + plan.values + plan.data);
+    assert_int_equal(plan.total,
+                     plan.weights + 4 * plan.trainable + plan.values + plan.data + plan.other);
     assert_true(plan.values_with_checkpointing < plan.values);
     assert_int_equal(hone_dataset_size(trainer->train) + hone_dataset_size(trainer->valid), 25);
     hone_trainer_free(trainer);
