@@ -73,12 +73,12 @@ void hone_trainer_tell_start(const hone_trainer *t)
     char text[512];
     hone_model_facts facts = hone_model_describe(t->model);
     hone_dataset_counts counts = hone_dataset_count(t->train);
+    int64_t documents = t->course.batch_size * t->course.accumulation;
     int used = snprintf(text, sizeof text,
                         "%s, %s, %s: %lld documents of %lld tokens, %lld steps of %lld documents",
                         facts.family, t->settings.adapter.method, facts.compute,
                         (long long)counts.documents, (long long)counts.tokens,
-                        (long long)t->course.total_steps,
-                        (long long)(t->course.batch_size * t->course.accumulation));
+                        (long long)t->course.total_steps, (long long)documents);
     if (t->valid != NULL)
         snprintf(text + used, sizeof text - (size_t)used, "; validation: %lld documents",
                  (long long)hone_dataset_size(t->valid));
