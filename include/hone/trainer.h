@@ -71,7 +71,8 @@ hone_status hone_trainer_run(hone_trainer *trainer, hone_error *error);
 void hone_trainer_stop(hone_trainer *trainer);
 /* Writes a checkpoint now. */
 hone_status hone_trainer_checkpoint(hone_trainer *trainer, hone_error *error);
-/* Validation loss now, and adapter at its best so far, if there is validation data. */
+/* Validation loss now. Changes nothing: it is no entry of the log and takes no patience. HONE_USAGE
+ * without validation data. */
 hone_status hone_trainer_validate(hone_trainer *trainer, double *loss, hone_error *error);
 hone_model *hone_trainer_model(hone_trainer *trainer); /* borrowed */
 void hone_trainer_free(hone_trainer *trainer);         /* takes NULL */

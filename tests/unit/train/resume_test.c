@@ -125,21 +125,24 @@ static void assert_same_run(const char *method, const char *a, const char *b)
     hone_free(two);
 }
 
-static void resumed_runs_equal_the_uninterrupted_one(const char *method)
+static void resumed_runs_equal_the_uninterrupted_one(const char *method, const char *compute)
 {
     /* Before the first checkpoint, at and beside one, at the end of an epoch, before the last. */
     static const int64_t stops[] = {1, 2, 3, 7, 8, 13};
     hone_run_settings settings;
-    make_settings(&settings, method, in_scratch("%s", method));
+    char whole[64];
+    snprintf(whole, sizeof whole, "%s-%s", method, compute);
+    make_settings(&settings, method, in_scratch("%s", whole));
+    set_option(&settings, "compute", compute);
     run_to_the_end(&settings, NULL);
     for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
         for (int killed = 0; killed <= 1; killed++) {
             char name[64];
-            snprintf(name, sizeof name, "%s-%d-%d", method, (int)stops[i], killed);
+            snprintf(name, sizeof name, "%s-%s-%d-%d", method, compute, (int)stops[i], killed);
             set_option(&settings, "out", in_scratch("%s", name));
             (killed ? run_until_killed : run_until_stopped)(&settings, NULL, stops[i]);
             run_to_the_end(NULL, in_scratch("%s", name));
-            assert_same_run(method, method, name);
+            assert_same_run(method, whole, name);
         }
     }
     deinit_settings(&settings);
@@ -148,19 +151,25 @@ static void resumed_runs_equal_the_uninterrupted_one(const char *method)
 static void lora_resumes_byte_for_byte(void **state)
 {
     (void)state;
-    resumed_runs_equal_the_uninterrupted_one("lora");
+    resumed_runs_equal_the_uninterrupted_one("lora", "f32");
 }
 
 static void ia3_resumes_byte_for_byte(void **state)
 {
     (void)state;
-    resumed_runs_equal_the_uninterrupted_one("ia3");
+    resumed_runs_equal_the_uninterrupted_one("ia3", "f32");
 }
 
 static void full_resumes_byte_for_byte(void **state)
 {
     (void)state;
-    resumed_runs_equal_the_uninterrupted_one("full");
+    resumed_runs_equal_the_uninterrupted_one("full", "f32");
+}
+
+static void bf16_resumes_byte_for_byte(void **state)
+{
+    (void)state;
+    resumed_runs_equal_the_uninterrupted_one("full", "bf16");
 }
 
 static void many_interruptions_in_one_run_change_nothing(void **state)
@@ -297,6 +306,7 @@ int main(void)
         cmocka_unit_test(lora_resumes_byte_for_byte),
         cmocka_unit_test(ia3_resumes_byte_for_byte),
         cmocka_unit_test(full_resumes_byte_for_byte),
+        cmocka_unit_test(bf16_resumes_byte_for_byte),
         cmocka_unit_test(many_interruptions_in_one_run_change_nothing),
         cmocka_unit_test(early_stopping_survives_a_kill),
         cmocka_unit_test(what_has_changed_since_is_named),

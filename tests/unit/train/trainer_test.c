@@ -7,9 +7,11 @@
 #include "train/trainer_parts.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static int prepare(void **state)
 {
@@ -214,6 +216,45 @@ static void note_event(void *context, const hone_train_event *event)
                 event->text != NULL);
 }
 
+/* Files may grow to `limit` bytes only, as on a full disk; write then fails with EFBIG. */
+static void limit_files(rlim_t limit)
+{
+    struct rlimit now;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &now), 0);
+    now.rlim_cur = limit;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
+}
+
+static void a_full_disk_ends_the_run_and_what_is_saved_stands(void **state)
+{
+    (void)state;
+    /* Below 100 bytes the logs fail, above it the checkpoint. */
+    static const rlim_t limits[] = {0, 300, 2000};
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        hone_run_settings settings;
+        hone_status status = HONE_OK;
+        hone_error problem;
+        init_settings(&settings, in_scratch("disk-%zu", i), "batch_size=8", "save_steps=2",
+                      "max_steps=6", NULL);
+        hone_trainer *trainer = create(&settings);
+        take_step(trainer);
+        take_step(trainer);
+        limit_files(limits[i]);
+        while (status == HONE_OK && !trainer->finished)
+            status = hone_trainer_step(trainer, NULL, NULL, &problem);
+        limit_files(RLIM_INFINITY);
+        assert_int_equal(status, HONE_IO);
+        hone_trainer_free(trainer);
+        assert_ok(hone_trainer_resume(in_scratch("disk-%zu", i), NULL, &trainer, error));
+        assert_int_equal(trainer->state.step, 2);
+        assert_ok(hone_trainer_run(trainer, error));
+        hone_trainer_free(trainer);
+        assert_same_file(in_scratch("disk-0/train.tsv"), in_scratch("disk-%zu/train.tsv", i));
+        deinit_settings(&settings);
+    }
+}
+
 static void events_and_files_come_when_they_are_due(void **state)
 {
     (void)state;
@@ -414,6 +455,7 @@ int main(void)
         cmocka_unit_test(training_lowers_the_loss),
         cmocka_unit_test(model_dropout_goes_over_the_config),
         cmocka_unit_test(what_is_not_finite_is_never_a_step),
+        cmocka_unit_test(a_full_disk_ends_the_run_and_what_is_saved_stands),
         cmocka_unit_test(events_and_files_come_when_they_are_due),
         cmocka_unit_test(samples_are_written_and_are_utf8),
         cmocka_unit_test(what_cannot_begin_says_why),
