@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { LONGEST = 160 };
+enum { LONGEST = 160, MOST = 4096 };
 
 /* Levenshtein distance of a (shorter than LONGEST) and b, or `limit` if it is no less. */
 static size_t edit_distance(const char *a, const char *b, size_t limit)
@@ -34,7 +34,7 @@ const char *hone_near_name(const char *name, const char *const *candidates, size
 {
     const char *nearest = NULL;
     size_t third = strlen(name) / 3, limit = (third > 2 ? third : 2) + 1;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && i < MOST; i++) {
         if (candidates[i] == NULL)
             continue;
         size_t distance = edit_distance(name, candidates[i], limit);

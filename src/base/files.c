@@ -98,6 +98,13 @@ bool hone_file_exists(const char *path)
     return lstat(path, &facts) == 0;
 }
 
+bool hone_file_same(const char *a, const char *b)
+{
+    struct stat one, two;
+    return stat(a, &one) == 0 && stat(b, &two) == 0 && one.st_dev == two.st_dev &&
+           one.st_ino == two.st_ino;
+}
+
 bool hone_folder_exists(const char *path)
 {
     struct stat facts;

@@ -18,8 +18,9 @@ hone_status hone_file_read_at(int descriptor, const char *path, void *buffer, si
 /* The whole file with a NUL after it; HONE_INPUT when it is longer than limit. hone_free it. */
 hone_status hone_file_load(const char *path, size_t limit, char **text, size_t *size,
                            hone_error *error);
-bool hone_file_exists(const char *path);   /* anything of that name */
-bool hone_folder_exists(const char *path); /* a folder */
+bool hone_file_exists(const char *path);           /* anything of that name */
+bool hone_folder_exists(const char *path);         /* a folder */
+bool hone_file_same(const char *a, const char *b); /* both exist and are one file or folder */
 
 /* A file being written beside its final name: "<path>.tmp.<pid>". Exactly one of commit and
  * abandon ends it; both accept a failed or zeroed writer. */

@@ -20,9 +20,11 @@ static hone_status read_config(hone_model *model, hone_error *error)
         return hone_fail_memory(error, "path", 0);
     hone_status status = hone_json_load(path, CONFIG_LIMIT, &model->config, error);
     const char *type = NULL;
+    hone_config config = {.json = model->config, .path = path};
     if (status == HONE_OK)
-        status =
-            hone_config_text((hone_config){model->config, path}, "model_type", NULL, &type, error);
+        status = hone_config_check(config, error);
+    if (status == HONE_OK)
+        status = hone_config_text(config, "model_type", NULL, &type, error);
     if (status == HONE_OK && type == NULL)
         status = hone_fail_at(error, HONE_INPUT, path, -1, -1, "the key \"model_type\" is missing");
     if (status == HONE_OK) {
@@ -100,7 +102,17 @@ static hone_status open_tokenizer(hone_model *model, hone_error *error)
         found = hone_file_exists(path);
         hone_free(path);
     }
-    return found ? hone_tokenizer_open(model->folder, &model->tokenizer, error) : HONE_OK;
+    if (!found)
+        return HONE_OK;
+    HONE_TRY(hone_tokenizer_open(model->folder, &model->tokenizer, error));
+    /* Not an error: tokens are added without a row of the embedding where no text holds them. */
+    int32_t size = hone_tokenizer_size(model->tokenizer);
+    if (size > model->program.vocabulary)
+        hone_log(HONE_LOG_WARNING,
+                 "%.300s: the tokenizer has ids up to %d, the model up to %lld; a text that needs "
+                 "one beyond is refused",
+                 model->folder, (int)size - 1, (long long)model->program.vocabulary - 1);
+    return HONE_OK;
 }
 
 static hone_status choose_compute(hone_model *model, const char *compute, hone_error *error)
@@ -135,6 +147,8 @@ static hone_status open_parts(hone_model *model, const hone_model_settings *sett
     HONE_TRY_GOTO(build_program(model, own_head, error), done);
     HONE_TRY_GOTO(attach(model, settings, training, error), done);
     HONE_TRY_GOTO(hone_program_check(&model->program, error), done);
+    if (source != NULL)
+        HONE_TRY_GOTO(hone_model_compare(model, source, error), done);
     HONE_TRY_GOTO(hone_model_allocate(model, training != NULL, error), done);
     HONE_TRY_GOTO(fill(model, settings, source, error), done);
     status = open_tokenizer(model, error);

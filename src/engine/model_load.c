@@ -1,10 +1,10 @@
 /* Filling weights: see model_load.h. Everything that does not match is collected into one error. */
 #include "engine/model_load.h"
 
+#include "adapter/near_name.h"
 #include "base/parallel.h"
 #include "base/random.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- names -------------------------------------------------------------------------------- */
@@ -31,75 +31,143 @@ static bool belongs_to_base(const hone_weight *weight)
     return weight->use != HONE_WEIGHT_ADAPTER;
 }
 
-/* Does some weight of the program ask for this tensor? */
-static bool is_asked_for(const hone_model *model, const hone_weight_source *source,
-                         const hone_stored_tensor *stored)
-{
-    const hone_family *family = model->family;
-    char full[512];
-    snprintf(full, sizeof full, "%s%s", family->prefix, stored->name);
-    const char *names[] = {stored->name, full};
-    for (int i = 0; i < 2; i++)
-        if (hone_program_find_weight(&model->program, names[i]) >= 0 &&
-            hone_model_stored(family, source, names[i]) == stored)
-            return true;
-    /* A tied head beside the embedding holds the same values: checked when the folder was opened.
-     */
-    return family->ignores(stored->name) || strcmp(stored->name, family->head) == 0;
-}
+/* ---- comparing ---------------------------------------------------------------------------- */
 
 enum { MOST_LISTED = 20 };
 
-static void list(hone_error *error, int *listed, const char *what, const char *name,
-                 const char *detail)
+/* A folder's tensors held against what the program asks for. */
+typedef struct comparison {
+    const hone_model *model;
+    const hone_weight_source *source;
+    bool *asked;          /* (tensors of the source) whether a weight takes it */
+    const char **missing; /* names of weights that no tensor has */
+    const char **foreign; /* names of tensors that no weight takes */
+    size_t missing_count, foreign_count, problems;
+    hone_error *error; /* or NULL */
+} comparison;
+
+static bool may_be_dropped(const hone_family *family, const char *name)
 {
-    if (++*listed <= MOST_LISTED)
-        hone_error_append(error, "\n  %s: %s%s", what, name, detail);
+    /* A tied head beside the embedding holds the same values: checked when the folder was opened.
+     */
+    return family->ignores(name) || strcmp(name, family->head) == 0;
 }
 
-static void describe_shapes(const hone_weight *weight, const hone_stored_tensor *stored, char *out,
-                            size_t size)
+static hone_status sort_names(comparison *c)
 {
-    int used = snprintf(out, size, " expected (%lld", (long long)weight->rows);
-    if (weight->dims == 2)
-        used += snprintf(out + used, size - (size_t)used, ", %lld", (long long)weight->columns);
-    used += snprintf(out + used, size - (size_t)used, "), found (");
-    for (int i = 0; i < stored->dims && (size_t)used < size; i++)
-        used += snprintf(out + used, size - (size_t)used, "%s%lld", i > 0 ? ", " : "",
-                         (long long)stored->shape[i]);
-    if ((size_t)used < size)
-        snprintf(out + used, size - (size_t)used, ")");
-}
-
-static hone_status check_names(const hone_model *model, const hone_weight_source *source,
-                               hone_error *error)
-{
-    int listed = 0;
-    hone_error scratch;
-    hone_error *into = error != NULL ? error : &scratch;
-    hone_fail_at(into, HONE_MISMATCH, model->folder, -1, -1,
-                 "the tensors do not match what config.json describes:");
-    for (size_t i = 0; i < model->program.weight_count; i++) {
-        const hone_weight *weight = &model->program.weights[i];
+    const hone_program *program = &c->model->program;
+    size_t count = hone_weight_source_count(c->source);
+    c->asked = hone_alloc_array(count + 1, sizeof *c->asked);
+    c->missing = hone_alloc_array(program->weight_count + 1, sizeof *c->missing);
+    c->foreign = hone_alloc_array(count + 1, sizeof *c->foreign);
+    if (c->asked == NULL || c->missing == NULL || c->foreign == NULL)
+        return hone_fail_memory(c->error, "table of tensors", count);
+    for (size_t i = 0; i < program->weight_count; i++) {
+        const hone_weight *weight = &program->weights[i];
         if (!belongs_to_base(weight))
             continue;
-        const hone_stored_tensor *stored = hone_model_stored(model->family, source, weight->name);
-        char shapes[160];
-        if (stored == NULL) {
-            list(into, &listed, "missing", weight->name, "");
-        } else if (!same_shape(weight, stored)) {
-            describe_shapes(weight, stored, shapes, sizeof shapes);
-            list(into, &listed, "wrong shape", stored->name, shapes);
-        }
+        const hone_stored_tensor *stored =
+            hone_model_stored(c->model->family, c->source, weight->name);
+        if (stored != NULL)
+            c->asked[stored - hone_weight_source_at(c->source, 0)] = true;
+        else
+            c->missing[c->missing_count++] = weight->name;
     }
-    for (size_t i = 0; i < hone_weight_source_count(source); i++) {
-        const hone_stored_tensor *stored = hone_weight_source_at(source, i);
-        if (!is_asked_for(model, source, stored))
-            list(into, &listed, "unexpected", stored->name, "");
+    for (size_t i = 0; i < count; i++) {
+        const char *name = hone_weight_source_at(c->source, i)->name;
+        if (!c->asked[i] && !may_be_dropped(c->model->family, name))
+            c->foreign[c->foreign_count++] = name;
     }
-    if (listed > MOST_LISTED)
-        hone_error_append(into, "\n  and %d more", listed - MOST_LISTED);
-    return listed > 0 ? HONE_MISMATCH : HONE_OK;
+    return HONE_OK;
+}
+
+/* Starts a line of the one error, unless there are too many already. */
+static bool add_line(comparison *c, const char *what, const char *name)
+{
+    if (c->problems++ == 0)
+        hone_fail_at(c->error, HONE_MISMATCH, c->model->folder, -1, -1,
+                     "the tensors do not match what config.json describes:");
+    if (c->problems > MOST_LISTED)
+        return false;
+    hone_error_append(c->error, "\n  %s: %.120s", what, name);
+    return true;
+}
+
+static void list_names(comparison *c, const char *what, const char *const *names, size_t count,
+                       const char *where, const char *const *others, size_t other_count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!add_line(c, what, names[i]))
+            continue;
+        const char *near = hone_near_name(names[i], others, other_count);
+        if (near != NULL)
+            hone_error_append(c->error, "; %s: %.120s", where, near);
+    }
+}
+
+static void add_shape(hone_error *error, const int64_t *shape, int dims)
+{
+    hone_error_append(error, "(");
+    for (int i = 0; i < dims; i++)
+        hone_error_append(error, "%s%lld", i > 0 ? ", " : "", (long long)shape[i]);
+    hone_error_append(error, ")");
+}
+
+static void compare_tensor(comparison *c, const hone_weight *weight,
+                           const hone_stored_tensor *stored)
+{
+    hone_dtype type = stored->dtype;
+    bool number = type == HONE_F32 || type == HONE_F16 || type == HONE_BF16 || type == HONE_F64;
+    if (!same_shape(weight, stored) && add_line(c, "wrong shape", stored->name)) {
+        const int64_t shape[] = {weight->rows, weight->columns};
+        hone_error_append(c->error, " expected ");
+        add_shape(c->error, shape, weight->dims);
+        hone_error_append(c->error, ", found ");
+        add_shape(c->error, stored->shape, stored->dims);
+    }
+    if (!number && add_line(c, "wrong type", stored->name))
+        hone_error_append(c->error, " expected F32, F16, BF16 or F64, found %s",
+                          hone_dtype_name(type));
+}
+
+static void compare_tensors(comparison *c)
+{
+    const hone_family *family = c->model->family;
+    const hone_program *program = &c->model->program;
+    for (size_t i = 0; i < program->weight_count; i++) {
+        const hone_weight *weight = &program->weights[i];
+        if (!belongs_to_base(weight))
+            continue;
+        const hone_stored_tensor *stored = hone_model_stored(family, c->source, weight->name);
+        if (stored != NULL)
+            compare_tensor(c, weight, stored);
+    }
+    /* A head that is dropped has the embedding's values, so its shape too. */
+    const hone_stored_tensor *head = hone_model_stored(family, c->source, family->head);
+    int embedding = hone_program_find_weight(program, family->embedding);
+    if (head != NULL && embedding >= 0 && hone_program_find_weight(program, family->head) < 0)
+        compare_tensor(c, &program->weights[embedding], head);
+}
+
+hone_status hone_model_compare(const hone_model *model, const hone_weight_source *source,
+                               hone_error *error)
+{
+    comparison c = {.model = model, .source = source, .error = error};
+    hone_status status = sort_names(&c);
+    if (status == HONE_OK) {
+        list_names(&c, "missing", c.missing, c.missing_count, "nearest there", c.foreign,
+                   c.foreign_count);
+        compare_tensors(&c);
+        list_names(&c, "unexpected", c.foreign, c.foreign_count, "nearest missing", c.missing,
+                   c.missing_count);
+        if (c.problems > MOST_LISTED)
+            hone_error_append(error, "\n  and %zu more", c.problems - MOST_LISTED);
+        status = c.problems > 0 ? HONE_MISMATCH : HONE_OK;
+    }
+    hone_free(c.asked);
+    hone_free(c.missing);
+    hone_free(c.foreign);
+    return status;
 }
 
 hone_status hone_model_has_own_head(const hone_family *family, const hone_weight_source *source,
@@ -177,7 +245,6 @@ typedef struct load_job {
     hone_model *model;
     const hone_weight_source *source;
     hone_status *status; /* (weights) */
-
 } load_job;
 
 static hone_status load_weight(const load_job *job, const hone_weight *weight, hone_error *error)
@@ -203,7 +270,6 @@ static void load_task(void *context, int64_t task, int thread)
 
 hone_status hone_model_load(hone_model *model, const hone_weight_source *source, hone_error *error)
 {
-    HONE_TRY(check_names(model, source, error));
     size_t count = model->program.weight_count;
     load_job job = {.model = model, .source = source};
     job.status = hone_alloc_array(count, sizeof *job.status);

@@ -10,9 +10,14 @@ const hone_stored_tensor *hone_model_stored(const hone_family *family,
 /* Whether the folder holds both an embedding and a head, with different values. */
 hone_status hone_model_has_own_head(const hone_family *family, const hone_weight_source *source,
                                     bool *out, hone_error *error);
+/* Holds the tensors on disk against the program's weights before memory is spent on them: all that
+ * are missing, unexpected, mis-shaped or of a type that holds no numbers in one HONE_MISMATCH. */
+hone_status hone_model_compare(const hone_model *model, const hone_weight_source *source,
+                               hone_error *error);
 /* Memory for every weight: trained ones in the parameter blocks, the rest in one block. */
 hone_status hone_model_allocate(hone_model *model, bool training, hone_error *error);
-/* Values of the base's weights, from a source or by the family's own initialization. */
+/* Values of the base's weights, from a source (that compares well) or by the family's own
+ * initialization. */
 hone_status hone_model_load(hone_model *model, const hone_weight_source *source, hone_error *error);
 void hone_model_initialize(hone_model *model);
 

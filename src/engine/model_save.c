@@ -153,6 +153,9 @@ done:
 
 static hone_status write_folder(const hone_model *model, const char *folder, hone_error *error)
 {
+    if (hone_file_same(folder, model->folder))
+        return hone_fail_at(error, HONE_USAGE, folder, -1, -1,
+                            "the base model is in this folder and would be lost; choose another");
     HONE_TRY(hone_folder_make(folder, error));
     HONE_TRY(copy_companions(model, folder, error));
     char *path = hone_path_join(folder, "model.safetensors");

@@ -1,12 +1,146 @@
 /* Typed fields of a config.json: see config.h. */
 #include "model/config.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static hone_json *find(hone_config config, const char *key)
+static hone_json *find_plain(hone_config config, const char *key)
 {
     hone_json *value = hone_json_get(config.json, key);
     return value != NULL && hone_json_type_of(value) != HONE_JSON_NULL ? value : NULL;
+}
+
+static hone_json *find(hone_config config, const char *key)
+{
+    hone_json *value = find_plain(config, key);
+    for (size_t i = 0; i < config.alias_count && value == NULL; i++)
+        if (strcmp(config.aliases[i].key, key) == 0)
+            value = find_plain(config, config.aliases[i].other);
+    return value;
+}
+
+hone_status hone_config_check(hone_config config, hone_error *error)
+{
+    hone_json_type type = hone_json_type_of(config.json);
+    if (type != HONE_JSON_OBJECT)
+        return hone_fail_at(error, HONE_INPUT, config.path, -1, -1, "expected an object, found %s",
+                            hone_json_type_name(type));
+    for (size_t i = 0; i < config.alias_count; i++) {
+        const hone_config_alias *alias = &config.aliases[i];
+        const hone_json *one = find_plain(config, alias->key);
+        const hone_json *two = find_plain(config, alias->other);
+        int64_t a, b;
+        bool same = hone_json_integer(one, &a) && hone_json_integer(two, &b) && a == b;
+        if (one != NULL && two != NULL && !same)
+            return hone_fail_at(error, HONE_INPUT, config.path, -1, -1,
+                                "\"%s\" and \"%s\" are names of one thing and differ; leave one "
+                                "of them out",
+                                alias->key, alias->other);
+    }
+    return HONE_OK;
+}
+
+/* What Transformers writes, or wrote once, into the config.json of any family, and what changes
+ * nothing here: facts about the folder, what a call returns, defaults of its generation. */
+static const char *const common_keys[] = {"_attn_implementation_autoset",
+                                          "_commit_hash",
+                                          "_name_or_path",
+                                          "architectures",
+                                          "attn_implementation",
+                                          "bad_words_ids",
+                                          "begin_suppress_tokens",
+                                          "bos_token_id",
+                                          "chunk_size_feed_forward",
+                                          "cross_attention_hidden_size",
+                                          "decoder_start_token_id",
+                                          "diversity_penalty",
+                                          "do_sample",
+                                          "dtype",
+                                          "early_stopping",
+                                          "encoder_no_repeat_ngram_size",
+                                          "eos_token_id",
+                                          "exponential_decay_length_penalty",
+                                          "finetuning_task",
+                                          "forced_bos_token_id",
+                                          "forced_eos_token_id",
+                                          "gradient_checkpointing",
+                                          "id2label",
+                                          "initializer_range",
+                                          "is_decoder",
+                                          "label2id",
+                                          "length_penalty",
+                                          "max_length",
+                                          "min_length",
+                                          "model_type",
+                                          "no_repeat_ngram_size",
+                                          "num_beam_groups",
+                                          "num_beams",
+                                          "num_return_sequences",
+                                          "output_attentions",
+                                          "output_hidden_states",
+                                          "output_past",
+                                          "output_scores",
+                                          "pad_token_id",
+                                          "prefix",
+                                          "problem_type",
+                                          "remove_invalid_values",
+                                          "repetition_penalty",
+                                          "return_dict",
+                                          "return_dict_in_generate",
+                                          "sep_token_id",
+                                          "suppress_tokens",
+                                          "task_specific_params",
+                                          "temperature",
+                                          "tf_legacy_loss",
+                                          "tie_encoder_decoder",
+                                          "tie_word_embeddings",
+                                          "tokenizer_class",
+                                          "top_k",
+                                          "top_p",
+                                          "torch_dtype",
+                                          "torchscript",
+                                          "transformers_version",
+                                          "typical_p",
+                                          "unk_token_id",
+                                          "use_bfloat16",
+                                          "use_cache"};
+
+static bool is_listed(const char *key, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i], key) == 0)
+            return true;
+    return false;
+}
+
+static bool is_alias(hone_config config, const char *key)
+{
+    for (size_t i = 0; i < config.alias_count; i++)
+        if (strcmp(config.aliases[i].other, key) == 0)
+            return true;
+    return false;
+}
+
+void hone_config_remark(hone_config config, const char *const *known, size_t count)
+{
+    enum { MOST_NAMED = 8 };
+    char names[640] = "";
+    size_t used = 0, unknown = 0;
+    const char *key;
+    hone_json *value;
+    for (void *cursor = NULL; hone_json_next(config.json, &cursor, &key, &value);) {
+        if (is_listed(key, known, count) || is_alias(config, key) ||
+            is_listed(key, common_keys, sizeof common_keys / sizeof common_keys[0]))
+            continue;
+        if (++unknown <= MOST_NAMED)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s\"%.60s\"",
+                                     unknown > 1 ? ", " : "", key);
+    }
+    if (unknown > MOST_NAMED)
+        snprintf(names + used, sizeof names - used, " and %zu more", unknown - MOST_NAMED);
+    if (unknown > 0)
+        hone_log(HONE_LOG_WARNING, "%.300s: ignored, since hone does not know %s: %s", config.path,
+                 unknown > 1 ? "these keys" : "this key", names);
 }
 
 static hone_status wrong_type(hone_config config, const char *key, const char *expected,

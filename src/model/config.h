@@ -5,9 +5,16 @@
 
 #include "base/json.h"
 
+/* Another name that Transformers takes for a key. */
+typedef struct hone_config_alias {
+    const char *key, *other;
+} hone_config_alias;
+
 typedef struct hone_config {
-    const hone_json *json;
-    const char *path; /* of the file, for messages */
+    const hone_json *json; /* an object: see hone_config_check */
+    const char *path;      /* of the file, for messages */
+    const hone_config_alias *aliases;
+    size_t alias_count;
 } hone_config;
 
 /* A missing key or null gives `absent`; HONE_CONFIG_REQUIRED makes it an error instead. */
@@ -21,6 +28,12 @@ hone_status hone_config_bool(hone_config config, const char *key, bool absent, b
                              hone_error *error);
 hone_status hone_config_text(hone_config config, const char *key, const char *absent,
                              const char **out, hone_error *error);
+
+/* HONE_INPUT unless the file holds an object, in which no key and its other name disagree. */
+hone_status hone_config_check(hone_config config, hone_error *error);
+/* Remarks (one HONE_LOG_WARNING) on the keys that neither `known`, the aliases nor the table of
+ * what Transformers writes into every config.json names: a misspelt key would else go unnoticed. */
+void hone_config_remark(hone_config config, const char *const *known, size_t count);
 
 /* Keys that would change the results and that hone does not do: an error unless the value is
  * absent, null, false, or an empty list or object. */

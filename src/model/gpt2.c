@@ -37,11 +37,51 @@ static hone_status read_activation(hone_config config, hone_activation *out, hon
                         name);
 }
 
+/* Names that Transformers gives these keys in all families. */
+static const hone_config_alias aliases[] = {{"n_embd", "hidden_size"},
+                                            {"n_head", "num_attention_heads"},
+                                            {"n_layer", "num_hidden_layers"},
+                                            {"n_positions", "max_position_embeddings"}};
+
+/* What read_config and build look at; and n_ctx (once n_positions), reorder_and_upcast_attn (the
+ * same numbers in f32) and summary_* (of a head that language models don't have). */
+static const char *const known_keys[] = {"activation_function",
+                                         "attn_pdrop",
+                                         "embd_pdrop",
+                                         "layer_norm_epsilon",
+                                         "n_ctx",
+                                         "n_embd",
+                                         "n_head",
+                                         "n_inner",
+                                         "n_layer",
+                                         "n_positions",
+                                         "reorder_and_upcast_attn",
+                                         "resid_pdrop",
+                                         "scale_attn_by_inverse_layer_idx",
+                                         "scale_attn_weights",
+                                         "summary_activation",
+                                         "summary_first_dropout",
+                                         "summary_proj_to_labels",
+                                         "summary_type",
+                                         "summary_use_proj",
+                                         "vocab_size"};
+static const char *const refused_keys[] = {"add_cross_attention", "is_encoder_decoder",
+                                           "quantization_config", "pruned_heads"};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static void remark(hone_config config)
+{
+    const char *known[COUNT(known_keys) + COUNT(refused_keys)];
+    memcpy(known, known_keys, sizeof known_keys);
+    memcpy(known + COUNT(known_keys), refused_keys, sizeof refused_keys);
+    hone_config_remark(config, known, COUNT(known));
+}
+
 static hone_status read_config(hone_config c, gpt2 *m, hone_error *error)
 {
-    static const char *const refused[] = {"add_cross_attention", "is_encoder_decoder",
-                                          "quantization_config", "pruned_heads"};
-    HONE_TRY(hone_config_refuse(c, refused, sizeof refused / sizeof refused[0], error));
+    HONE_TRY(hone_config_check(c, error));
+    HONE_TRY(hone_config_refuse(c, refused_keys, COUNT(refused_keys), error));
     HONE_TRY(hone_config_integer(c, "n_embd", HONE_CONFIG_REQUIRED, 1, 1 << 16, &m->width, error));
     HONE_TRY(hone_config_integer(c, "n_head", HONE_CONFIG_REQUIRED, 1, 1 << 12, &m->heads, error));
     HONE_TRY(
@@ -183,9 +223,10 @@ static hone_status build(const hone_json *json, const char *path, bool own_head,
 {
     gpt2 m = {.program = program};
     bool tied;
-    hone_config config = {json, path};
+    hone_config config = {json, path, aliases, COUNT(aliases)};
     HONE_TRY(read_config(config, &m, error));
     HONE_TRY(hone_config_bool(config, "tie_word_embeddings", true, &tied, error));
+    remark(config);
     program->vocabulary = m.vocabulary;
     program->context_length = m.positions;
     program->width = m.width;
