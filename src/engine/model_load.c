@@ -33,7 +33,7 @@ static bool belongs_to_base(const hone_weight *weight)
 
 /* ---- comparing ---------------------------------------------------------------------------- */
 
-enum { MOST_LISTED = 20 };
+enum { MOST_LISTED = 8 }; /* of each kind */
 
 /* A folder's tensors held against what the program asks for. */
 typedef struct comparison {
@@ -42,8 +42,9 @@ typedef struct comparison {
     bool *asked;          /* (tensors of the source) whether a weight takes it */
     const char **missing; /* names of weights that no tensor has */
     const char **foreign; /* names of tensors that no weight takes */
-    size_t missing_count, foreign_count, problems;
-    hone_error *error; /* or NULL */
+    size_t missing_count, foreign_count;
+    size_t problems, of_kind; /* so far; of the kind being listed */
+    hone_error *error;        /* or NULL */
 } comparison;
 
 static bool may_be_dropped(const hone_family *family, const char *name)
@@ -81,16 +82,23 @@ static hone_status sort_names(comparison *c)
     return HONE_OK;
 }
 
-/* Starts a line of the one error, unless there are too many already. */
+/* Starts a line of the one error, unless there are too many of its kind already. */
 static bool add_line(comparison *c, const char *what, const char *name)
 {
     if (c->problems++ == 0)
         hone_fail_at(c->error, HONE_MISMATCH, c->model->folder, -1, -1,
                      "the tensors do not match what config.json describes:");
-    if (c->problems > MOST_LISTED)
+    if (++c->of_kind > MOST_LISTED)
         return false;
     hone_error_append(c->error, "\n  %s: %.120s", what, name);
     return true;
+}
+
+static void end_kind(comparison *c, const char *what)
+{
+    if (c->of_kind > MOST_LISTED)
+        hone_error_append(c->error, "\n  and %zu more %s", c->of_kind - MOST_LISTED, what);
+    c->of_kind = 0;
 }
 
 static void list_names(comparison *c, const char *what, const char *const *names, size_t count,
@@ -103,6 +111,7 @@ static void list_names(comparison *c, const char *what, const char *const *names
         if (near != NULL)
             hone_error_append(c->error, "; %s: %.120s", where, near);
     }
+    end_kind(c, what);
 }
 
 static void add_shape(hone_error *error, const int64_t *shape, int dims)
@@ -147,6 +156,7 @@ static void compare_tensors(comparison *c)
     int embedding = hone_program_find_weight(program, family->embedding);
     if (head != NULL && embedding >= 0 && hone_program_find_weight(program, family->head) < 0)
         compare_tensor(c, &program->weights[embedding], head);
+    end_kind(c, "of a wrong shape or type");
 }
 
 hone_status hone_model_compare(const hone_model *model, const hone_weight_source *source,
@@ -155,13 +165,11 @@ hone_status hone_model_compare(const hone_model *model, const hone_weight_source
     comparison c = {.model = model, .source = source, .error = error};
     hone_status status = sort_names(&c);
     if (status == HONE_OK) {
+        compare_tensors(&c);
         list_names(&c, "missing", c.missing, c.missing_count, "nearest there", c.foreign,
                    c.foreign_count);
-        compare_tensors(&c);
         list_names(&c, "unexpected", c.foreign, c.foreign_count, "nearest missing", c.missing,
                    c.missing_count);
-        if (c.problems > MOST_LISTED)
-            hone_error_append(error, "\n  and %zu more", c.problems - MOST_LISTED);
         status = c.problems > 0 ? HONE_MISMATCH : HONE_OK;
     }
     hone_free(c.asked);

@@ -78,28 +78,71 @@ static void remark(hone_config config)
     hone_config_remark(config, known, COUNT(known));
 }
 
-static hone_status read_config(hone_config c, gpt2 *m, hone_error *error)
+/* All that is wrong with a config.json goes into one error. */
+typedef struct findings {
+    hone_error *all, one; /* `one` is handed to the getters */
+    size_t count;
+} findings;
+
+static void note(findings *f, hone_config c, hone_status status)
+{
+    if (status == HONE_OK)
+        return;
+    if (f->count++ == 0)
+        hone_fail_at(f->all, HONE_INPUT, c.path, -1, -1, "%s", f->one.message);
+    else
+        hone_error_append(f->all, "\n  %s", f->one.message);
+}
+
+static void read_sizes(hone_config c, gpt2 *m, findings *f)
+{
+    const struct {
+        const char *key;
+        int64_t absent, most, *out;
+    } sizes[] = {{"n_embd", HONE_CONFIG_REQUIRED, 1 << 16, &m->width},
+                 {"n_head", HONE_CONFIG_REQUIRED, 1 << 12, &m->heads},
+                 {"n_layer", HONE_CONFIG_REQUIRED, 1 << 10, &m->layers},
+                 {"vocab_size", HONE_CONFIG_REQUIRED, 1 << 22, &m->vocabulary},
+                 {"n_positions", HONE_CONFIG_REQUIRED, 1 << 20, &m->positions},
+                 {"n_inner", 0, 1 << 18, &m->inner}};
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        note(f, c,
+             hone_config_integer(c, sizes[i].key, sizes[i].absent, 1, sizes[i].most, sizes[i].out,
+                                 &f->one));
+}
+
+static void read_reals(hone_config c, gpt2 *m, findings *f)
+{
+    const struct {
+        const char *key;
+        double absent, most, *out;
+    } reals[] = {{"layer_norm_epsilon", 1e-5, 1, &m->epsilon},
+                 {"resid_pdrop", 0.1, 0.999, &m->residual_dropout},
+                 {"embd_pdrop", 0.1, 0.999, &m->embedding_dropout},
+                 {"attn_pdrop", 0.1, 0.999, &m->attention_dropout},
+                 {"initializer_range", 0.02, 10, &m->init}};
+    for (size_t i = 0; i < COUNT(reals); i++)
+        note(f, c,
+             hone_config_real(c, reals[i].key, reals[i].absent, 0, reals[i].most, reals[i].out,
+                              &f->one));
+}
+
+static hone_status read_config(hone_config c, gpt2 *m, bool *tied, hone_error *error)
 {
     HONE_TRY(hone_config_check(c, error));
-    HONE_TRY(hone_config_refuse(c, refused_keys, COUNT(refused_keys), error));
-    HONE_TRY(hone_config_integer(c, "n_embd", HONE_CONFIG_REQUIRED, 1, 1 << 16, &m->width, error));
-    HONE_TRY(hone_config_integer(c, "n_head", HONE_CONFIG_REQUIRED, 1, 1 << 12, &m->heads, error));
-    HONE_TRY(
-        hone_config_integer(c, "n_layer", HONE_CONFIG_REQUIRED, 1, 1 << 10, &m->layers, error));
-    HONE_TRY(hone_config_integer(c, "vocab_size", HONE_CONFIG_REQUIRED, 1, 1 << 22, &m->vocabulary,
-                                 error));
-    HONE_TRY(hone_config_integer(c, "n_positions", HONE_CONFIG_REQUIRED, 1, 1 << 20, &m->positions,
-                                 error));
-    HONE_TRY(hone_config_integer(c, "n_inner", 4 * m->width, 1, 1 << 18, &m->inner, error));
-    HONE_TRY(hone_config_real(c, "layer_norm_epsilon", 1e-5, 0, 1, &m->epsilon, error));
-    HONE_TRY(hone_config_real(c, "resid_pdrop", 0.1, 0, 0.999, &m->residual_dropout, error));
-    HONE_TRY(hone_config_real(c, "embd_pdrop", 0.1, 0, 0.999, &m->embedding_dropout, error));
-    HONE_TRY(hone_config_real(c, "attn_pdrop", 0.1, 0, 0.999, &m->attention_dropout, error));
-    HONE_TRY(hone_config_real(c, "initializer_range", 0.02, 0, 10, &m->init, error));
-    HONE_TRY(hone_config_bool(c, "scale_attn_weights", true, &m->scale_scores, error));
-    HONE_TRY(
-        hone_config_bool(c, "scale_attn_by_inverse_layer_idx", false, &m->scale_by_layer, error));
-    HONE_TRY(read_activation(c, &m->activation, error));
+    findings f = {.all = error};
+    for (size_t i = 0; i < COUNT(refused_keys); i++)
+        note(&f, c, hone_config_refuse(c, &refused_keys[i], 1, &f.one));
+    read_sizes(c, m, &f);
+    read_reals(c, m, &f);
+    note(&f, c, hone_config_bool(c, "scale_attn_weights", true, &m->scale_scores, &f.one));
+    note(&f, c,
+         hone_config_bool(c, "scale_attn_by_inverse_layer_idx", false, &m->scale_by_layer, &f.one));
+    note(&f, c, hone_config_bool(c, "tie_word_embeddings", true, tied, &f.one));
+    note(&f, c, read_activation(c, &m->activation, &f.one));
+    if (f.count > 0)
+        return HONE_INPUT;
+    m->inner = m->inner > 0 ? m->inner : 4 * m->width;
     if (m->width % m->heads != 0)
         return hone_fail_at(error, HONE_INPUT, c.path, -1, -1,
                             "\"n_embd\" (%lld) is not a multiple of \"n_head\" (%lld)",
@@ -224,8 +267,7 @@ static hone_status build(const hone_json *json, const char *path, bool own_head,
     gpt2 m = {.program = program};
     bool tied;
     hone_config config = {json, path, aliases, COUNT(aliases)};
-    HONE_TRY(read_config(config, &m, error));
-    HONE_TRY(hone_config_bool(config, "tie_word_embeddings", true, &tied, error));
+    HONE_TRY(read_config(config, &m, &tied, error));
     remark(config);
     program->vocabulary = m.vocabulary;
     program->context_length = m.positions;
