@@ -12,7 +12,7 @@
 
 /* What the libraries of products and drawing take when they are used first: code, tables and
  * buffers. Measured; it hardly depends on the model. */
-#define LIBRARY_BYTES ((size_t)10 << 20)
+#define LIBRARY_BYTES ((size_t)13 << 20)
 
 /* ---- parts -------------------------------------------------------------------------------- */
 
