@@ -128,7 +128,7 @@ static void compare_tensor(comparison *c, const hone_weight *weight,
     hone_dtype type = stored->dtype;
     bool number = type == HONE_F32 || type == HONE_F16 || type == HONE_BF16 || type == HONE_F64;
     if (!same_shape(weight, stored) && add_line(c, "wrong shape", stored->name)) {
-        const int64_t shape[] = {weight->rows, weight->columns};
+        const int64_t shape[HONE_MAX_DIMS] = {weight->rows, weight->columns};
         hone_error_append(c->error, " expected ");
         add_shape(c->error, shape, weight->dims);
         hone_error_append(c->error, ", found ");
