@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* clang-format off */
@@ -28,12 +29,17 @@ static const hone_option options[] = {EVAL_FLAGS(CLI_OPTION_ROW)};
 #undef OBJECT
 
 /* The log-probability file: written beside its name and moved there when complete, unless the name
- * is that of a pipe or device. */
+ * is that of a pipe, a device or a link, as /dev/stdout is: moving would replace it. */
 typedef struct logprob_file {
     FILE *file;
     const char *path;
     char temporary[4096];
 } logprob_file;
+
+typedef struct evaluating {
+    logprob_file logprobs;
+    time_t told; /* when progress was last shown */
+} evaluating;
 
 static hone_status file_failed(const logprob_file *out, hone_error *error)
 {
@@ -43,15 +49,27 @@ static hone_status file_failed(const logprob_file *out, hone_error *error)
     return HONE_IO;
 }
 
+/* What already goes to the file of standard output must not be written over. */
+static FILE *open_directly(const char *path)
+{
+    struct stat facts, output;
+    if (stat(path, &facts) == 0 && fstat(STDOUT_FILENO, &output) == 0 &&
+        facts.st_dev == output.st_dev && facts.st_ino == output.st_ino) {
+        int copy = dup(STDOUT_FILENO);
+        return copy >= 0 ? fdopen(copy, "w") : NULL;
+    }
+    return fopen(path, "w");
+}
+
 static hone_status open_logprobs(logprob_file *out, hone_error *error)
 {
     struct stat facts;
-    bool direct = stat(out->path, &facts) == 0 && !S_ISREG(facts.st_mode);
+    bool direct = lstat(out->path, &facts) == 0 && !S_ISREG(facts.st_mode);
     int length = snprintf(out->temporary, sizeof out->temporary, direct ? "%s" : "%s.tmp.%ld",
                           out->path, (long)getpid());
     if (length < 0 || (size_t)length >= sizeof out->temporary)
         return cli_fail(error, HONE_USAGE, "--logprobs: the name is too long");
-    out->file = fopen(out->temporary, "w");
+    out->file = direct ? open_directly(out->path) : fopen(out->temporary, "w");
     if (out->file == NULL)
         return file_failed(out, error);
     if (direct)
@@ -83,9 +101,7 @@ static void write_logprobs(void *context, int64_t document, const int32_t *ids,
                            const float *logprobs, int64_t count)
 {
     (void)document;
-    FILE *file = ((logprob_file *)context)->file;
-    if (file == NULL)
-        return;
+    FILE *file = ((evaluating *)context)->logprobs.file;
     fputs("{\"ids\":", file);
     cli_json_ids(file, ids, (size_t)count);
     fputs(",\"logprobs\":[", file);
@@ -97,12 +113,21 @@ static void write_logprobs(void *context, int64_t document, const int32_t *ids,
     fputs("]}\n", file);
 }
 
+/* On a terminal one live line; elsewhere a line now and then, so that a log of a long measurement
+ * shows that it goes on. */
 static int show_progress(void *context, int64_t done, int64_t total)
 {
-    (void)context;
-    if (isatty(STDERR_FILENO))
+    enum { PAUSE = 30 }; /* seconds between lines */
+    evaluating *state = context;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (isatty(STDERR_FILENO)) {
         fprintf(stderr, "\r%lld of %lld documents\033[K%s", (long long)done, (long long)total,
                 done == total ? "\r\033[K" : "");
+    } else if (done < total && now.tv_sec - state->told >= PAUSE) {
+        fprintf(stderr, "%lld of %lld documents\n", (long long)done, (long long)total);
+        state->told = now.tv_sec;
+    }
     return cli_stop_signal() != 0;
 }
 
@@ -114,6 +139,10 @@ static void print_result(const hone_evaluation *result, bool json)
                (long long)result->documents);
         if (result->truncated > 0)
             printf("truncated   %lld\n", (long long)result->truncated);
+        if (result->bad_lines > 0)
+            printf("bad lines   %lld\n", (long long)result->bad_lines);
+        if (result->empty_rows > 0)
+            printf("empty rows  %lld\n", (long long)result->empty_rows);
         printf("seconds     %.2f\n", result->seconds);
         return;
     }
@@ -121,8 +150,10 @@ static void print_result(const hone_evaluation *result, bool json)
     cli_json_real(stdout, result->loss, 12);
     fputs(",\"perplexity\":", stdout);
     cli_json_real(stdout, result->perplexity, 12);
-    printf(",\"tokens\":%lld,\"documents\":%lld,\"truncated\":%lld,\"seconds\":",
-           (long long)result->tokens, (long long)result->documents, (long long)result->truncated);
+    printf(",\"tokens\":%lld,\"documents\":%lld,\"truncated\":%lld,\"bad_lines\":%lld,"
+           "\"empty_rows\":%lld,\"seconds\":",
+           (long long)result->tokens, (long long)result->documents, (long long)result->truncated,
+           (long long)result->bad_lines, (long long)result->empty_rows);
     cli_json_real(stdout, result->seconds, 6);
     fputs("}\n", stdout);
 }
@@ -131,25 +162,28 @@ static hone_status evaluate(const eval_flags *flags, const hone_model_settings *
                             const hone_data_settings *data_settings, hone_error *error)
 {
     hone_model *model = NULL;
-    logprob_file logprobs = {.path = flags->logprobs};
+    evaluating state = {.logprobs = {.path = flags->logprobs}};
     hone_evaluation result;
     hone_status status = hone_model_open(model_settings, NULL, &model, error);
-    if (status == HONE_OK && logprobs.path != NULL)
-        status = open_logprobs(&logprobs, error);
+    if (status == HONE_OK && flags->logprobs != NULL)
+        status = open_logprobs(&state.logprobs, error);
     if (status == HONE_OK) {
         const hone_evaluate_options request = {
             .data = flags->data,
             .settings = data_settings,
             .batch_size = flags->batch_size,
-            .logprobs = logprobs.file != NULL ? write_logprobs : NULL,
+            .logprobs = state.logprobs.file != NULL ? write_logprobs : NULL,
             .progress = show_progress,
-            .context = &logprobs,
+            .context = &state,
         };
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        state.told = now.tv_sec;
         cli_stop_watch(true, NULL);
         status = hone_evaluate(model, &request, &result, error);
         cli_stop_watch(false, NULL);
     }
-    status = close_logprobs(&logprobs, status, error);
+    status = close_logprobs(&state.logprobs, status, error);
     if (status == HONE_OK)
         print_result(&result, flags->json);
     hone_model_close(model);

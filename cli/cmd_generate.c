@@ -122,9 +122,6 @@ static hone_status read_prompts(const generate_flags *flags, const hone_data_set
     for (size_t i = 0; status == HONE_OK && i < flags->prompt.count; i++)
         status = hone_prompts_add_text(prompts, flags->prompt.items[i],
                                        strlen(flags->prompt.items[i]), data, error);
-    /* --prompt "" starts from nothing. */
-    if (status == HONE_OK && flags->prompt.count == 0)
-        status = hone_prompts_add_text(prompts, "", 0, data, error);
     return status;
 }
 

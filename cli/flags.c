@@ -9,11 +9,11 @@
 
 /* One argument taken apart. */
 typedef struct argument {
-    char flag[72];     /* "--learning-rate" */
-    const char *key;   /* of the option found */
-    const char *value; /* NULL: a switch without one */
-    size_t index;      /* in given */
-    bool is_list;
+    char flag[72];         /* "--learning-rate" */
+    const char *key;       /* of the option found */
+    const char *value;     /* NULL: a switch without one */
+    size_t index;          /* in given */
+    bool is_list, is_text; /* is_text: an item of a list, taken as it is */
 } argument;
 
 bool cli_flags_hides(const cli_flags *flags, const char *key)
@@ -69,6 +69,7 @@ static hone_status read_flag(const cli_flags *flags, int argc, char **argv, int 
         return unknown(flags, out->flag, error);
     out->key = option->key;
     out->is_list = option->type == HONE_OPTION_LIST;
+    out->is_text = out->is_list && strcmp(option->metavar, "TEXT") == 0;
     const char *next = *at < argc ? argv[*at] : NULL;
     if (text[length] == '=') {
         out->value = text + length + 1;
@@ -109,6 +110,24 @@ static hone_status find_positional(cli_flags *flags, int argc, char **argv, hone
     return HONE_OK;
 }
 
+/* The first of a repeated list flag replaces what the file says. */
+static hone_status apply_flag(const cli_flags *flags, const argument *flag, hone_error *error)
+{
+    const hone_option_set *sets = flags->sets;
+    size_t count = flags->count;
+    bool again = flags->given[flag->index];
+    if (flag->is_list && again && !flag->is_text)
+        return hone_options_add_text(sets, count, flag->key, flag->value, flag->flag, error);
+    if (!flag->is_text)
+        return hone_options_set_text(sets, count, flag->key, flag->value, flag->flag, error);
+    hone_status status = HONE_OK;
+    if (!again)
+        status = hone_options_set_text(sets, count, flag->key, "", flag->flag, error);
+    if (status == HONE_OK)
+        status = hone_options_add_item(sets, count, flag->key, flag->value, flag->flag, error);
+    return status;
+}
+
 static hone_status apply_flags(cli_flags *flags, int argc, char **argv, hone_error *error)
 {
     for (int at = 0; at < argc;) {
@@ -122,12 +141,7 @@ static hone_status apply_flags(cli_flags *flags, int argc, char **argv, hone_err
         hone_status status = read_flag(flags, argc, argv, &at, &flag, error);
         if (status != HONE_OK)
             return status;
-        /* The first of a repeated list flag replaces what the file says. */
-        status = flag.is_list && flags->given[flag.index]
-                     ? hone_options_add_text(flags->sets, flags->count, flag.key, flag.value,
-                                             flag.flag, error)
-                     : hone_options_set_text(flags->sets, flags->count, flag.key, flag.value,
-                                             flag.flag, error);
+        status = apply_flag(flags, &flag, error);
         if (status != HONE_OK)
             return status;
         flags->given[flag.index] = true;

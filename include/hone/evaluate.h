@@ -9,7 +9,8 @@ typedef struct hone_evaluation {
     double perplexity; /* exp(loss) */
     int64_t tokens;    /* predicted and counted */
     int64_t documents;
-    int64_t truncated; /* documents cut to max_length */
+    int64_t truncated;             /* documents cut to max_length */
+    int64_t bad_lines, empty_rows; /* left out, where that is allowed */
     double seconds;
 } hone_evaluation;
 

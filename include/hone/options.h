@@ -80,6 +80,9 @@ hone_status hone_options_set_text(const hone_option_set *sets, size_t count, con
 /* Appends to a LIST (repeated flags); other types are replaced. */
 hone_status hone_options_add_text(const hone_option_set *sets, size_t count, const char *key,
                                   const char *text, const char *place, hone_error *error);
+/* Appends one item to a LIST as it is, be it empty, with commas or in brackets. */
+hone_status hone_options_add_item(const hone_option_set *sets, size_t count, const char *key,
+                                  const char *item, const char *place, hone_error *error);
 /* Reads a YAML (or JSON) file of "key: value"; lists as sequences, maps as mappings; null unsets a
  * STRING, LIST or MAP. Unknown and repeated keys are errors with line and nearest known name;
  * HONE_INPUT lists all that is wrong. */

@@ -231,11 +231,9 @@ typedef struct list_builder {
     size_t capacity;
 } list_builder;
 
-static hone_status list_add(const hone_option *option, list_builder *builder, const char *text,
+static hone_status list_put(const hone_option *option, list_builder *builder, const char *text,
                             const char *place, hone_error *error)
 {
-    if (*text == '\0')
-        return hone_fail(error, HONE_USAGE, "%s: an item is empty", place);
     char *copy;
     HONE_TRY(copy_text(option, text, place, &copy, error));
     if (!hone_array_reserve((void **)&builder->list.items, &builder->capacity,
@@ -245,6 +243,14 @@ static hone_status list_add(const hone_option *option, list_builder *builder, co
     }
     builder->list.items[builder->list.count++] = copy;
     return HONE_OK;
+}
+
+static hone_status list_add(const hone_option *option, list_builder *builder, const char *text,
+                            const char *place, hone_error *error)
+{
+    if (*text == '\0')
+        return hone_fail(error, HONE_USAGE, "%s: an item is empty", place);
+    return list_put(option, builder, text, place, error);
 }
 
 /* A list or map written as JSON, or NULL when the text isn't one. */
@@ -306,22 +312,37 @@ static hone_status list_parse(const hone_option *option, const char *text, const
     return status;
 }
 
+static hone_status list_copy(const hone_option *option, const hone_list *from,
+                             list_builder *builder, const char *place, hone_error *error)
+{
+    hone_status status = HONE_OK;
+    for (size_t i = 0; status == HONE_OK && i < from->count; i++)
+        status = list_put(option, builder, from->items[i], place, error);
+    return status;
+}
+
+static hone_status take_list(const hone_option *option, hone_list *field, list_builder *builder,
+                             hone_status status)
+{
+    if (status == HONE_OK) {
+        hone_option_value_free(option, field);
+        *field = builder->list;
+    } else {
+        free_texts(builder->list.items, builder->list.count);
+    }
+    return status;
+}
+
 static hone_status set_list(const hone_option *option, hone_list *field, const char *text,
                             bool append, const char *place, hone_error *error)
 {
     list_builder builder = {0};
     hone_status status = HONE_OK;
-    for (size_t i = 0; append && status == HONE_OK && i < field->count; i++)
-        status = list_add(option, &builder, field->items[i], place, error);
+    if (append)
+        status = list_copy(option, field, &builder, place, error);
     if (status == HONE_OK)
         status = list_parse(option, text, place, &builder, error);
-    if (status != HONE_OK) {
-        free_texts(builder.list.items, builder.list.count);
-        return status;
-    }
-    hone_option_value_free(option, field);
-    *field = builder.list;
-    return HONE_OK;
+    return take_list(option, field, &builder, status);
 }
 
 typedef struct map_builder {
@@ -449,6 +470,18 @@ hone_status hone_option_value_set(const hone_option *option, void *field, const 
     return HONE_USAGE;
 }
 
+hone_status hone_option_value_add_item(const hone_option *option, void *field, const char *item,
+                                       const char *place, hone_error *error)
+{
+    list_builder builder = {0};
+    if (option->type != HONE_OPTION_LIST)
+        return hone_option_value_set(option, field, item, false, place, error);
+    hone_status status = list_copy(option, field, &builder, place, error);
+    if (status == HONE_OK)
+        status = list_put(option, &builder, item, place, error);
+    return take_list(option, field, &builder, status);
+}
+
 hone_status hone_option_value_set_items(const hone_option *option, void *field,
                                         const hone_yaml_scalar *items, size_t count,
                                         const char *place, hone_error *error)
@@ -469,13 +502,7 @@ hone_status hone_option_value_set_items(const hone_option *option, void *field,
     list_builder builder = {0};
     for (size_t i = 0; status == HONE_OK && i < count; i++)
         status = list_add(option, &builder, items[i].text, place, error);
-    if (status != HONE_OK) {
-        free_texts(builder.list.items, builder.list.count);
-        return status;
-    }
-    hone_option_value_free(option, field);
-    *(hone_list *)field = builder.list;
-    return HONE_OK;
+    return take_list(option, field, &builder, status);
 }
 
 static hone_json *list_to_json(const hone_list *list)
@@ -513,7 +540,7 @@ static char *dump_and_free(hone_json *json)
 static bool joins(const hone_option *option, const hone_list *list)
 {
     if (list->count == 1 && is_one_item(option, list->items[0]))
-        return list->items[0][0] != '[';
+        return list->items[0][0] != '[' && list->items[0][0] != '\0';
     for (size_t i = 0; i < list->count; i++) {
         const char *item = list->items[i];
         if (is_one_item(option, item) || strchr(item, ',') != NULL || item[0] == ' ' ||

@@ -19,6 +19,9 @@ void hone_option_value_free(const hone_option *option, void *field); /* leaves i
  * `append`, kept before the new ones. On failure the old value stands. */
 hone_status hone_option_value_set(const hone_option *option, void *field, const char *text,
                                   bool append, const char *place, hone_error *error);
+/* Appends one item to a LIST as it is, be it empty. On failure the old value stands. */
+hone_status hone_option_value_add_item(const hone_option *option, void *field, const char *item,
+                                       const char *place, hone_error *error);
 /* A LIST from the items of a sequence, taken as they are; a MAP from those of a mapping. */
 hone_status hone_option_value_set_items(const hone_option *option, void *field,
                                         const hone_yaml_scalar *items, size_t count,

@@ -147,6 +147,16 @@ hone_status hone_options_add_text(const hone_option_set *sets, size_t count, con
     return set_text(sets, count, key, text, true, place, error);
 }
 
+hone_status hone_options_add_item(const hone_option_set *sets, size_t count, const char *key,
+                                  const char *item, const char *place, hone_error *error)
+{
+    const hone_option_set *owner;
+    const hone_option *option = hone_options_find(sets, count, key, &owner);
+    if (option == NULL)
+        return unknown_key(sets, count, key, place, error);
+    return hone_option_value_add_item(option, hone_option_field(owner, option), item, place, error);
+}
+
 static bool is_null(const hone_yaml_scalar *item)
 {
     return item->plain && (item->text[0] == '\0' || strcmp(item->text, "~") == 0 ||

@@ -241,3 +241,11 @@ hone_status hone_line_reader_next(hone_line_reader *reader, hone_line *line, hon
     line->length = length;
     return HONE_OK;
 }
+
+bool hone_line_is_blank(const hone_line *line)
+{
+    for (size_t i = 0; i < line->length; i++)
+        if (line->text[i] != ' ' && line->text[i] != '\t' && line->text[i] != '\r')
+            return false;
+    return true;
+}

@@ -25,5 +25,7 @@ hone_status hone_line_reader_open(const char *path, bool zstd, hone_line_reader 
 void hone_line_reader_close(hone_line_reader *reader); /* takes NULL */
 /* A byte order mark at the start of the file is left out. */
 hone_status hone_line_reader_next(hone_line_reader *reader, hone_line *line, hone_error *error);
+/* Whether there are only spaces and tabs in it. */
+bool hone_line_is_blank(const hone_line *line);
 
 #endif

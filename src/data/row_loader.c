@@ -130,14 +130,6 @@ static void loader_deinit(row_loader *loader)
     hone_free(loader->text);
 }
 
-static bool is_blank(const hone_line *line)
-{
-    for (size_t i = 0; i < line->length; i++)
-        if (line->text[i] != ' ' && line->text[i] != '\t' && line->text[i] != '\r')
-            return false;
-    return true;
-}
-
 /* Opens an item at the end of the chunk's text. */
 static hone_status start_item(row_loader *loader, const hone_line *line, hone_error *error)
 {
@@ -185,7 +177,7 @@ static hone_status fill_json(row_loader *loader, hone_error *error)
         HONE_TRY(next_line(loader, &line, error));
         if (loader->ended)
             return HONE_OK;
-        if (is_blank(&line))
+        if (hone_line_is_blank(&line))
             continue;
         size_t start = 0; /* the line is not blank */
         while (line.text[start] == ' ' || line.text[start] == '\t')
@@ -211,7 +203,7 @@ static hone_status fill_text(row_loader *loader, hone_error *error)
         HONE_TRY(next_line(loader, &line, error));
         if (loader->ended)
             return HONE_OK;
-        if (is_blank(&line) && !line.too_long) {
+        if (hone_line_is_blank(&line) && !line.too_long) {
             inside = false;
             continue;
         }

@@ -91,8 +91,9 @@ static void release(evaluator *e)
 
 /* ---- passes ------------------------------------------------------------------------------- */
 
-/* Packs documents from `first` on while they fit; the number of the next one. */
-static hone_status pack(evaluator *e, int64_t first, int64_t *next, hone_error *error)
+/* Packs documents from `first` on while they fit; the number of the next one. With `all` every
+ * token is labelled, so that the head gives the log-probabilities of all. */
+static hone_status pack(evaluator *e, int64_t first, bool all, int64_t *next, hone_error *error)
 {
     int64_t at = first, size = hone_dataset_size(e->dataset);
     hone_packer_reset(e->packer);
@@ -100,8 +101,7 @@ static hone_status pack(evaluator *e, int64_t first, int64_t *next, hone_error *
         hone_document document = hone_dataset_at(e->dataset, at);
         if (hone_packer_batch(e->packer).rows + document.length > e->rows)
             break;
-        /* With every token labelled the head gives all log-probabilities. */
-        if (e->request->logprobs != NULL)
+        if (all)
             document.labels = document.ids;
         HONE_TRY(hone_packer_add(e->packer, document, error));
     }
@@ -127,19 +127,46 @@ static hone_status count_document(evaluator *e, int64_t number, const float *log
                          (long long)document.line);
     e->sum += sum;
     e->counted += counted;
-    if (e->request->logprobs != NULL)
-        e->request->logprobs(e->request->context, number, document.ids, logprobs, document.length);
     return HONE_OK;
 }
 
-static hone_status run_batch(evaluator *e, int64_t first, int64_t next, hone_error *error)
+/* Whether rows that bring their own labels name other ids than their tokens'. */
+static bool labels_other_ids(const evaluator *e, int64_t first, int64_t next)
+{
+    for (int64_t n = first; n < next; n++) {
+        hone_document document = hone_dataset_at(e->dataset, n);
+        for (int64_t i = 1; i < document.length; i++)
+            if (document.labels[i] != HONE_NO_LABEL && document.labels[i] != document.ids[i])
+                return true;
+    }
+    return false;
+}
+
+static hone_batch run_packed(evaluator *e)
 {
     hone_batch batch = hone_packer_batch(e->packer);
     /* A scale of 0: the head of a model in full training adds nothing to a gradient. */
     hone_execution execution = {
         .batch = &batch, .seed = e->model->seed, .head = {.logprobs = e->logprobs + 1}};
     hone_executor_run(&e->executor, &execution);
-    for (int64_t i = first; i < next; i++)
+    return batch;
+}
+
+static hone_status run_batch(evaluator *e, int64_t first, int64_t *next, hone_error *error)
+{
+    const hone_evaluate_request *request = e->request;
+    HONE_TRY(pack(e, first, request->logprobs != NULL, next, error));
+    hone_batch batch = run_packed(e);
+    for (int64_t i = first; i < *next && request->logprobs != NULL; i++) {
+        hone_document document = hone_dataset_at(e->dataset, i);
+        request->logprobs(request->context, i, document.ids, e->logprobs + batch.starts[i - first],
+                          document.length);
+    }
+    if (request->logprobs != NULL && labels_other_ids(e, first, *next)) {
+        HONE_TRY(pack(e, first, false, next, error));
+        batch = run_packed(e);
+    }
+    for (int64_t i = first; i < *next; i++)
         HONE_TRY(count_document(e, i, e->logprobs + batch.starts[i - first], error));
     return HONE_OK;
 }
@@ -148,8 +175,7 @@ static hone_status run_all(evaluator *e, hone_error *error)
 {
     int64_t size = hone_dataset_size(e->dataset);
     for (int64_t first = 0, next; first < size; first = next) {
-        HONE_TRY(pack(e, first, &next, error));
-        HONE_TRY(run_batch(e, first, next, error));
+        HONE_TRY(run_batch(e, first, &next, error));
         if (e->request->progress != NULL &&
             e->request->progress(e->request->context, next, size) != 0)
             return hone_fail(error, HONE_STOPPED, "stopped on request after %lld of %lld documents",
@@ -182,6 +208,8 @@ hone_status hone_evaluate_dataset(const hone_model *model, const hone_dataset *d
     out->tokens = e.counted;
     out->documents = counts.documents;
     out->truncated = counts.truncated;
+    out->bad_lines = counts.bad_lines;
+    out->empty_rows = counts.empty_rows;
     out->seconds = seconds_now() - start;
 done:
     release(&e);

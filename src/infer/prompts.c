@@ -142,13 +142,13 @@ static bool ends_with(const char *text, const char *end)
 
 static hone_status add_line(hone_prompts *prompts, const hone_document_reader *reader,
                             hone_record *record, const hone_line *line, const char *path,
-                            bool plain, hone_error *error)
+                            const hone_data_settings *settings, bool plain, hone_error *error)
 {
     if (line->too_long)
         return hone_fail_at(error, HONE_INPUT, path, line->number, -1,
                             "expected a line of at most %zu bytes", HONE_LINE_LIMIT);
     if (plain)
-        return encode(prompts, line->text, line->length, error);
+        return hone_prompts_add_text(prompts, line->text, line->length, settings, error);
     HONE_TRY(hone_record_read(reader, line->text, line->length, path, line->number,
                               prompts->vocabulary, record, error));
     return add_record(prompts, record, error);
@@ -173,9 +173,9 @@ hone_status hone_prompts_add_file(hone_prompts *prompts, const char *path,
         status = hone_line_reader_next(lines, &line, error);
         if (status != HONE_OK || line.text == NULL)
             break;
-        if (line.length == 0)
+        if (hone_line_is_blank(&line))
             continue;
-        status = add_line(prompts, &reader, &record, &line, path, plain, error);
+        status = add_line(prompts, &reader, &record, &line, path, settings, plain, error);
         if (status == HONE_INPUT && skip) {
             status = HONE_OK;
             if (skipped != NULL)

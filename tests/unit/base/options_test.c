@@ -207,6 +207,14 @@ static void repeated_list_flags_append(void **state)
     assert_int_equal(hone_options_add_text(all.sets, SETS, "target_modules", "b,c", "", NULL),
                      HONE_OK);
     assert_int_equal(hone_options_add_text(all.sets, SETS, "r", "4", "", NULL), HONE_OK);
+    static const char *const kept[] = {"[\"a\",\"b\"]", "", "x, y"};
+    hone_options_set_text(all.sets, SETS, "stop", "", "", NULL);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(hone_options_add_item(all.sets, SETS, "stop", kept[i], "", NULL), HONE_OK);
+    assert_int_equal(all.generate.stop.count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(all.generate.stop.items[i], kept[i]);
+    assert_int_equal(hone_options_add_item(all.sets, SETS, "no_such", "x", "", NULL), HONE_USAGE);
     assert_int_equal(all.adapter.target_modules.count, 3);
     assert_string_equal(all.adapter.target_modules.items[2], "c");
     assert_int_equal(all.adapter.r, 4);

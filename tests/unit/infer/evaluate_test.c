@@ -83,6 +83,26 @@ static int note_progress(void *context, int64_t done, int64_t total)
     return s->stop_at > 0 && done >= s->stop_at;
 }
 
+/* Labels that name other ids than their tokens' count in the loss as they do in training; the
+ * log-probabilities are of the tokens. */
+static void own_labels_count_whether_or_not_logprobs_are_asked_for(void **state)
+{
+    (void)state;
+    const char *path = tiny_file("rows.jsonl", "{\"ids\": [0, 2, 3], \"labels\": [5, 6, 7]}\n"
+                                               "{\"ids\": [31, 9], \"labels\": [-100, 9]}\n");
+    hone_evaluation plain, asked;
+    seen *s = calloc(1, sizeof *s);
+    hone_evaluate_options options = {.data = path, .settings = &settings, .batch_size = 2};
+    assert_int_equal(hone_evaluate(model, &options, &plain, NULL), HONE_OK);
+    options.logprobs = keep_logprobs;
+    options.context = s;
+    assert_int_equal(hone_evaluate(model, &options, &asked, NULL), HONE_OK);
+    assert_int_equal(asked.tokens, 3);
+    assert_true(plain.loss == asked.loss);
+    assert_true(fabs(s->sum / 3.0 - asked.loss) > 1e-4);
+    free(s);
+}
+
 static void packed_equals_one_by_one(void **state)
 {
     (void)state;
@@ -229,6 +249,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(packed_equals_one_by_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(own_labels_count_whether_or_not_logprobs_are_asked_for,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(lent_memory_gives_the_same_loss, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_caller_can_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_measured_is_refused, set_up, tear_down),

@@ -117,12 +117,15 @@ static void a_template_does_the_same_to_texts_and_rows(void **state)
     hone_error error;
     set_template("Q: {prompt}\\nA:");
     write_text("rows.jsonl", "{\"prompt\":\"a \\\"b\\\"\"}\n");
+    write_text("lines.txt", "a \"b\"\n");
     assert_int_equal(hone_prompts_create(model, &prompts, NULL), HONE_OK);
     assert_int_equal(hone_prompts_add_text(prompts, "a \"b\"", 5, &settings, &error), HONE_OK);
     assert_int_equal(hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, NULL, &error),
                      HONE_OK);
-    assert_prompt(prompts, 0, "Q: a \"b\"\nA:");
-    assert_prompt(prompts, 1, "Q: a \"b\"\nA:");
+    assert_int_equal(hone_prompts_add_file(prompts, in("lines.txt"), &settings, NULL, &error),
+                     HONE_OK);
+    for (int64_t i = 0; i < 3; i++)
+        assert_prompt(prompts, i, "Q: a \"b\"\nA:");
     assert_int_equal(hone_prompts_add_text(prompts, "\xff", 1, &settings, &error), HONE_USAGE);
     hone_prompts_free(prompts);
     set_template("");
@@ -136,7 +139,7 @@ static void a_file_gives_prompts_texts_ids_and_lines(void **state)
     int64_t skipped;
     write_text("rows.jsonl", "{\"prompt\":\"p\",\"completion\":\"left out\"}\n"
                              "{\"prompt\":\"only\"}\n{\"text\":\"t\"}\n\n{\"ids\":[7,8,9]}");
-    write_text("lines.txt", "first\n\nsecond line\r\nlast");
+    write_text("lines.txt", "first\n\nsecond line\r\n \t\r\nlast");
     assert_int_equal(hone_prompts_create(model, &prompts, NULL), HONE_OK);
     assert_int_equal(hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, &skipped, &error),
                      HONE_OK);
