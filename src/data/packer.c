@@ -86,12 +86,12 @@ hone_status hone_packer_add(hone_packer *packer, hone_document document, hone_er
 
 hone_batch hone_packer_batch(const hone_packer *packer)
 {
-    return (hone_batch){.rows = packer->rows,
-                        .ids = packer->ids,
-                        .positions = packer->positions,
-                        .labels = packer->labels,
-                        .segments = packer->segments,
-                        .starts = packer->starts};
+    return (hone_batch){.segments = packer->segments,
+                        .target = {.rows = packer->rows,
+                                   .ids = packer->ids,
+                                   .positions = packer->positions,
+                                   .starts = packer->starts},
+                        .labels = packer->labels};
 }
 
 int64_t hone_packer_labels(const hone_packer *packer)

@@ -99,7 +99,7 @@ static hone_status pack(evaluator *e, int64_t first, bool all, int64_t *next, ho
     hone_packer_reset(e->packer);
     for (; at < size; at++) {
         hone_document document = hone_dataset_at(e->dataset, at);
-        if (hone_packer_batch(e->packer).rows + document.length > e->rows)
+        if (hone_packer_batch(e->packer).target.rows + document.length > e->rows)
             break;
         if (all)
             document.labels = document.ids;
@@ -159,15 +159,15 @@ static hone_status run_batch(evaluator *e, int64_t first, int64_t *next, hone_er
     hone_batch batch = run_packed(e);
     for (int64_t i = first; i < *next && request->logprobs != NULL; i++) {
         hone_document document = hone_dataset_at(e->dataset, i);
-        request->logprobs(request->context, i, document.ids, e->logprobs + batch.starts[i - first],
-                          document.length);
+        request->logprobs(request->context, i, document.ids,
+                          e->logprobs + batch.target.starts[i - first], document.length);
     }
     if (request->logprobs != NULL && labels_other_ids(e, first, *next)) {
         HONE_TRY(pack(e, first, false, next, error));
         batch = run_packed(e);
     }
     for (int64_t i = first; i < *next; i++)
-        HONE_TRY(count_document(e, i, e->logprobs + batch.starts[i - first], error));
+        HONE_TRY(count_document(e, i, e->logprobs + batch.target.starts[i - first], error));
     return HONE_OK;
 }
 

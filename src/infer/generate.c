@@ -378,11 +378,9 @@ static hone_status execute(run *r, hone_error *error)
 {
     generator *g = r->g;
     r->starts[r->segments] = r->rows;
-    hone_batch batch = {.rows = r->rows,
-                        .ids = g->ids,
-                        .positions = g->positions,
-                        .segments = r->segments,
-                        .starts = r->starts};
+    hone_batch batch = {
+        .segments = r->segments,
+        .target = {.rows = r->rows, .ids = g->ids, .positions = g->positions, .starts = r->starts}};
     hone_execution execution = {
         .batch = &batch,
         .seed = g->model->seed,

@@ -88,10 +88,10 @@ typedef struct head_rows {
 static head_rows find_head(const hone_op_run *run, int64_t segment, int64_t head)
 {
     int64_t size = run->op->as.attention.head_size, width = run->op->as.attention.heads * size;
-    int64_t first = run->batch->starts[segment];
+    int64_t first = run->stream->starts[segment];
     int64_t element = (int64_t)hone_dtype_size(run->in[0].dtype);
     head_rows h = {.dtype = run->in[0].dtype, .q_stride = run->in[0].width};
-    h.queries = run->batch->starts[segment + 1] - first;
+    h.queries = run->stream->starts[segment + 1] - first;
     h.q = view_row(run->in[0], first) + head * size * element;
     if (run->cache == NULL) {
         h.k = h.q + width * element;
@@ -178,7 +178,7 @@ static void softmax_again_row(float *s, int64_t visible, int64_t keys, float sca
 static void dropout_scores(const hone_op_run *run, int64_t row, int64_t head, float *s, int64_t n)
 {
     uint64_t heads = (uint64_t)run->op->as.attention.heads;
-    uint64_t stream = (uint64_t)(run->batch->row_base + row) * heads + (uint64_t)head;
+    uint64_t stream = (uint64_t)(run->stream->row_base + row) * heads + (uint64_t)head;
     dropout_apply(run->random, run->op->dropout, stream << 24, s, n); /* 2^24 keys a row */
 }
 
@@ -257,7 +257,7 @@ static void few_queries(const hone_op_run *run, const head_rows *h, int64_t firs
 static void forward_block(const hone_op_run *run, int64_t segment, int64_t head, int64_t start,
                           workspace *w)
 {
-    int64_t size = run->op->as.attention.head_size, first = run->batch->starts[segment];
+    int64_t size = run->op->as.attention.head_size, first = run->stream->starts[segment];
     head_rows h = find_head(run, segment, head);
     if (run->cache != NULL && h.queries <= FEW_QUERIES) {
         few_queries(run, &h, first, head, w);
@@ -327,7 +327,7 @@ static void append_task(void *context, int64_t segment, int thread)
     (void)thread;
     const hone_op_run *run = context;
     const hone_cache_view *cache = run->cache;
-    int64_t first = run->batch->starts[segment], rows = run->batch->starts[segment + 1] - first;
+    int64_t first = run->stream->starts[segment], rows = run->stream->starts[segment + 1] - first;
     int64_t element = (int64_t)hone_dtype_size(cache->dtype), bytes = cache->width * element;
     for (int64_t i = 0; i < rows; i++) {
         int64_t at = cache->slots[segment] * cache->capacity + cache->past[segment] + i;
@@ -400,7 +400,7 @@ static void backward_task(void *context, int64_t task, int thread)
 {
     const hone_op_run *run = context;
     int64_t heads = run->op->as.attention.heads, size = run->op->as.attention.head_size;
-    int64_t head = task % heads, segment = task / heads, first = run->batch->starts[segment];
+    int64_t head = task % heads, segment = task / heads, first = run->stream->starts[segment];
     head_rows h = find_head(run, segment, head);
     workspace w = thread_workspace(run, thread, true);
     int64_t step = block_queries(h.keys), width = heads * size;

@@ -35,9 +35,9 @@ static void forward_task(void *context, int64_t task, int thread)
     for (int64_t row = task * TASK_ROWS; row < end; row++) {
         const hone_weight *tokens = run->weight[0], *positions = run->weight[1];
         float *y = row_open(run->out[0], row, sum);
-        load_floats(tokens->dtype, weight_row(tokens, run->batch->ids[row]), y, width);
+        load_floats(tokens->dtype, weight_row(tokens, run->stream->ids[row]), y, width);
         if (positions != NULL) {
-            int64_t at = run->batch->positions[row] + op->as.embedding.position_offset;
+            int64_t at = run->stream->positions[row] + op->as.embedding.position_offset;
             load_floats(positions->dtype, weight_row(positions, at), position, width);
             for (int64_t j = 0; j < width; j++)
                 y[j] += position[j];
@@ -88,12 +88,12 @@ static void scatter_task(void *context, int64_t task, int thread)
     for (int64_t row = 0; row < run->rows; row++) {
         const float *g = gradient_block(run) + row * width + start;
         if (tokens->gradient != NULL) {
-            float *to = tokens->gradient + run->batch->ids[row] * width + start;
+            float *to = tokens->gradient + run->stream->ids[row] * width + start;
             for (int64_t j = 0; j < count; j++)
                 to[j] += g[j];
         }
         if (positions != NULL && positions->gradient != NULL) {
-            int64_t at = run->batch->positions[row] + run->op->as.embedding.position_offset;
+            int64_t at = run->stream->positions[row] + run->op->as.embedding.position_offset;
             float *to = positions->gradient + at * width + start;
             for (int64_t j = 0; j < count; j++)
                 to[j] += g[j];

@@ -182,7 +182,7 @@ static inline void dropout_apply(hone_random_key key, float p, uint64_t start, f
 /* First element of a row in the stream of an operation's dropout. */
 static inline uint64_t dropout_row_start(const hone_op_run *run, int64_t row, int64_t width)
 {
-    return (uint64_t)(run->batch->row_base + row) * (uint64_t)((width + 3) / 4 * 4);
+    return (uint64_t)(run->stream->row_base + row) * (uint64_t)((width + 3) / 4 * 4);
 }
 
 static inline bool dropout_is_on(const hone_op_run *run)

@@ -106,10 +106,11 @@ typedef struct hone_head_request {
 typedef struct hone_op_run {
     const hone_op *op;
     const hone_batch *batch;
-    int64_t rows;           /* rows of the inputs and outputs */
-    bool training;          /* dropout is on */
-    bool gradients;         /* the plan has a backward: the head makes gradients */
-    hone_random_key random; /* seed, this op's site, this optimizer step */
+    const hone_rows *stream; /* that the outputs belong to */
+    int64_t rows;            /* its rows */
+    bool training;           /* dropout is on */
+    bool gradients;          /* the plan has a backward: the head makes gradients */
+    hone_random_key random;  /* seed, this op's site, this optimizer step */
     hone_view in[HONE_OP_INPUTS], out[HONE_OP_OUTPUTS];
     hone_view d_in[HONE_OP_INPUTS], d_out;      /* gradients; data NULL where not wanted */
     bool accumulate[HONE_OP_INPUTS];            /* add to d_in, else overwrite it */

@@ -47,17 +47,17 @@ static hone_status run_batches(hone_trainer *t, const hone_course_step *at, int6
                 t->packer, hone_course_document(&t->course, at->epoch, at->first + first + i),
                 error));
         hone_batch batch = hone_packer_batch(t->packer);
-        batch.row_base = *rows;
+        batch.target.row_base = *rows;
         hone_execution execution = {.batch = &batch,
                                     .seed = (uint64_t)t->settings.model.seed,
                                     .step = (uint32_t)t->state.step,
                                     .training = true,
                                     .head = {.logprobs = t->logprobs, .loss_scale = scale}};
         hone_executor_run(&t->executor, &execution);
-        for (int64_t i = 0; i < batch.rows; i++)
+        for (int64_t i = 0; i < batch.target.rows; i++)
             if (batch.labels[i] != HONE_NO_LABEL)
                 *loss_sum -= (double)t->logprobs[i];
-        *rows += batch.rows;
+        *rows += batch.target.rows;
     }
     return HONE_OK;
 }

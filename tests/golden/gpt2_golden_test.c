@@ -125,7 +125,7 @@ static void check_logits(const char *folder, const char *adapter, const char *te
         positions[i] = (int32_t)i;
     float *expected = read_tensor(golden, stored);
     float *found = hone_alloc((size_t)stored->elements * sizeof(float));
-    hone_batch batch = {rows, ids, positions, NULL, 1, starts, 0};
+    hone_batch batch = {.segments = 1, .target = {rows, ids, positions, starts, 0}};
     hone_plan_options options = {rows, HONE_F32, false, false};
     hone_execution execution = {.batch = &batch};
     execution.head.logit_rows = positions;
@@ -235,7 +235,7 @@ static void check_gradients(const char *folder, const char *method, bool checkpo
     hone_packer *packer =
         pack_rows(folder, hone_model_vocabulary(model), hone_model_context_length(model));
     hone_batch batch = hone_packer_batch(packer);
-    hone_plan_options options = {batch.rows, HONE_F32, true, checkpointing};
+    hone_plan_options options = {batch.target.rows, HONE_F32, true, checkpointing};
     hone_execution execution = {.batch = &batch};
     execution.head.loss_scale = 1.0f / (float)hone_packer_labels(packer);
     run(model, &options, RUNS, &execution);

@@ -50,16 +50,17 @@ static bench *make(hone_op_code code)
             b->ids[row] = (int32_t)(row * 5 % 11);
             b->labels[row] = row + 1 < starts[s + 1] ? (int32_t)(row * 3 % 11) : HONE_NO_LABEL;
         }
-    b->batch = (hone_batch){.rows = ROWS,
-                            .ids = b->ids,
-                            .positions = b->positions,
-                            .labels = b->labels,
-                            .segments = SEGMENTS,
-                            .starts = b->starts,
-                            .row_base = 3};
+    b->batch = (hone_batch){.segments = SEGMENTS,
+                            .target = {.rows = ROWS,
+                                       .ids = b->ids,
+                                       .positions = b->positions,
+                                       .starts = b->starts,
+                                       .row_base = 3},
+                            .labels = b->labels};
     b->op = (hone_op){.code = code};
     b->run = (hone_op_run){.op = &b->op,
                            .batch = &b->batch,
+                           .stream = &b->batch.target,
                            .rows = ROWS,
                            .gradients = true,
                            .random = {11, 5, 2},

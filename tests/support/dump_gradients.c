@@ -20,19 +20,20 @@ static float logprobs[MOST_ROWS];
 
 static hone_batch parse(int count, char **documents)
 {
-    hone_batch batch = {.ids = ids, .positions = positions, .labels = labels, .starts = starts};
+    hone_batch batch = {.target = {.ids = ids, .positions = positions, .starts = starts},
+                        .labels = labels};
     for (int d = 0; d < count; d++) {
         int32_t at = 0;
         for (char *text = documents[d]; *text != '\0';) {
-            ids[batch.rows] = (int32_t)strtol(text, &text, 10);
-            positions[batch.rows] = at++;
-            labels[batch.rows] = HONE_NO_LABEL;
+            ids[batch.target.rows] = (int32_t)strtol(text, &text, 10);
+            positions[batch.target.rows] = at++;
+            labels[batch.target.rows] = HONE_NO_LABEL;
             if (at > 1)
-                labels[batch.rows - 1] = ids[batch.rows];
-            batch.rows++;
+                labels[batch.target.rows - 1] = ids[batch.target.rows];
+            batch.target.rows++;
             text += *text == ',';
         }
-        starts[++batch.segments] = batch.rows;
+        starts[++batch.segments] = batch.target.rows;
     }
     return batch;
 }
@@ -48,7 +49,7 @@ static int fail(const hone_error *error)
 static double run(hone_executor *executor, hone_model *model, const hone_batch *batch)
 {
     int64_t trained = 0;
-    for (int64_t i = 0; i < batch->rows; i++)
+    for (int64_t i = 0; i < batch->target.rows; i++)
         trained += labels[i] != HONE_NO_LABEL;
     memset(model->parameters.gradients, 0, (size_t)model->parameters.elements * sizeof(float));
     hone_execution execution = {.batch = batch, .seed = 1, .step = 1};
@@ -56,7 +57,7 @@ static double run(hone_executor *executor, hone_model *model, const hone_batch *
     execution.head.loss_scale = 1.0f / (float)trained;
     hone_executor_run(executor, &execution);
     double loss = 0;
-    for (int64_t i = 0; i < batch->rows; i++)
+    for (int64_t i = 0; i < batch->target.rows; i++)
         if (!isnan(logprobs[i]))
             loss -= (double)logprobs[i];
     return loss / (double)trained;
@@ -97,7 +98,7 @@ int main(int argc, char **argv)
     if (hone_model_open(&settings, &adapter, &model, &error) != HONE_OK)
         return fail(&error);
     hone_batch batch = parse(argc - 7, argv + 7);
-    hone_plan_options options = {batch.rows, model->compute, true, argv[4][0] == '1'};
+    hone_plan_options options = {batch.target.rows, model->compute, true, argv[4][0] == '1'};
     hone_plan plan;
     hone_executor executor;
     if (hone_plan_create(&model->program, &options, &plan, &error) != HONE_OK ||

@@ -25,21 +25,21 @@ static void documents_lie_side_by_side_with_labels_shifted(void **state)
     hone_error error = {0};
     assert_int_equal(hone_packer_create(&packer, &error), HONE_OK);
     for (int round = 0; round < 2; round++) {
-        assert_int_equal(hone_packer_batch(packer).rows, 0);
+        assert_int_equal(hone_packer_batch(packer).target.rows, 0);
         assert_int_equal(hone_packer_add(packer, document(a, a, 3), &error), HONE_OK);
         assert_int_equal(hone_packer_add(packer, document(b, b, 1), &error), HONE_OK);
         assert_int_equal(hone_packer_add(packer, document(c, c_labels, 5), &error), HONE_OK);
         hone_batch batch = hone_packer_batch(packer);
-        assert_int_equal(batch.rows, 9);
+        assert_int_equal(batch.target.rows, 9);
         assert_int_equal(batch.segments, 3);
-        assert_memory_equal(batch.ids, ids, sizeof ids);
-        assert_memory_equal(batch.positions, positions, sizeof positions);
+        assert_memory_equal(batch.target.ids, ids, sizeof ids);
+        assert_memory_equal(batch.target.positions, positions, sizeof positions);
         assert_memory_equal(batch.labels, labels, sizeof labels);
-        assert_memory_equal(batch.starts, starts, sizeof starts);
+        assert_memory_equal(batch.target.starts, starts, sizeof starts);
         assert_int_equal(hone_packer_labels(packer), 4);
         hone_packer_reset(packer);
         assert_int_equal(hone_packer_labels(packer), 0);
-        assert_int_equal(hone_packer_batch(packer).starts[0], 0);
+        assert_int_equal(hone_packer_batch(packer).target.starts[0], 0);
     }
     hone_packer_free(packer);
 }
@@ -86,15 +86,16 @@ static void a_large_batch_keeps_what_was_added(void **state)
         rows += length;
     }
     hone_batch batch = hone_packer_batch(packer);
-    assert_int_equal(batch.rows, rows);
-    assert_int_equal(batch.starts[batch.segments], rows);
+    assert_int_equal(batch.target.rows, rows);
+    assert_int_equal(batch.target.starts[batch.segments], rows);
     for (int64_t s = 0; s < batch.segments; s++)
-        for (int64_t row = batch.starts[s]; row < batch.starts[s + 1]; row++) {
-            int64_t i = row - batch.starts[s];
-            assert_int_equal(batch.ids[row], s * 128 + i);
-            assert_int_equal(batch.positions[row], i);
-            assert_int_equal(batch.labels[row],
-                             row + 1 < batch.starts[s + 1] ? s * 128 + i + 1 : HONE_NO_LABEL);
+        for (int64_t row = batch.target.starts[s]; row < batch.target.starts[s + 1]; row++) {
+            int64_t i = row - batch.target.starts[s];
+            assert_int_equal(batch.target.ids[row], s * 128 + i);
+            assert_int_equal(batch.target.positions[row], i);
+            assert_int_equal(batch.labels[row], row + 1 < batch.target.starts[s + 1]
+                                                    ? s * 128 + i + 1
+                                                    : HONE_NO_LABEL);
         }
     hone_packer_free(packer);
 }

@@ -119,7 +119,7 @@ static void run_alone(const hone_model *model, const hone_batch *batch, hone_hea
     hone_error error = {0};
     hone_plan plan;
     hone_executor executor;
-    hone_plan_options options = {.rows = batch->rows, .compute = model->compute};
+    hone_plan_options options = {.rows = batch->target.rows, .compute = model->compute};
     require(hone_plan_create(&model->program, &options, &plan, &error), &error);
     require(hone_executor_create(&plan, &executor, &error), &error);
     hone_execution execution = {.batch = batch, .head = head};
@@ -151,7 +151,8 @@ void tiny_logits(const hone_model *model, const int32_t *ids, int64_t count, flo
     for (int32_t i = 0; i < count; i++)
         numbers[i] = i;
     hone_batch batch = {
-        .rows = count, .ids = ids, .positions = numbers, .segments = 1, .starts = starts};
+        .segments = 1,
+        .target = {.rows = count, .ids = ids, .positions = numbers, .starts = starts}};
     run_alone(model, &batch,
               (hone_head_request){.logit_rows = numbers, .logit_count = count, .logits = logits});
 }
