@@ -5,47 +5,97 @@
 
 /* ---- cache -------------------------------------------------------------------------------- */
 
-hone_status hone_cache_create(const hone_program *program, hone_dtype dtype, int64_t slots,
-                              int64_t capacity, hone_cache *out, hone_error *error)
+/* Bytes of a share's keys or of its values. */
+static bool half_share(const hone_cache *cache, const hone_cache_share *share, size_t *size)
 {
-    *out = (hone_cache){.slots = slots, .capacity = capacity, .dtype = dtype};
-    for (size_t i = 0; i < program->op_count; i++)
-        if (program->ops[i].code == HONE_OP_ATTENTION) {
-            const hone_op *op = &program->ops[i];
-            out->width = op->as.attention.heads * op->as.attention.head_size;
-            out->shares++;
+    const hone_cache_room *room = &cache->room;
+    *size = hone_dtype_size(cache->dtype);
+    return hone_size_mul(*size, (size_t)share->width, size) &&
+           hone_size_mul(*size, (size_t)(share->cross ? room->source_slots : room->slots), size) &&
+           hone_size_mul(*size, (size_t)(share->cross ? room->source_capacity : room->capacity),
+                         size);
+}
+
+static bool add_share(hone_cache *cache, const hone_op *op)
+{
+    hone_cache_share *share = &cache->shares[cache->share_count++];
+    size_t half;
+    *share = (hone_cache_share){.cross = op->as.attention.cross,
+                                .width = op->as.attention.heads * op->as.attention.head_size,
+                                .offset = cache->size};
+    return half_share(cache, share, &half) && hone_size_add(cache->size, half, &cache->size) &&
+           hone_size_add(cache->size, half, &cache->size);
+}
+
+hone_status hone_cache_create(const hone_program *program, hone_dtype dtype,
+                              const hone_cache_room *room, hone_cache *out, hone_error *error)
+{
+    *out = (hone_cache){.room = *room, .dtype = dtype};
+    out->shares = hone_alloc_array(program->op_count, sizeof *out->shares);
+    out->share_of = hone_alloc_array(program->op_count, sizeof *out->share_of);
+    bool fits = out->shares != NULL && out->share_of != NULL;
+    for (size_t i = 0; i < program->op_count && fits; i++) {
+        const hone_op *op = &program->ops[i];
+        out->share_of[i] = -1;
+        if (op->code == HONE_OP_ATTENTION && !op->source) {
+            out->share_of[i] = (int)out->share_count;
+            fits = add_share(out, op);
         }
-    size_t size = hone_dtype_size(dtype);
-    if (!hone_size_mul(size, (size_t)out->width, &size) ||
-        !hone_size_mul(size, (size_t)slots, &size) ||
-        !hone_size_mul(size, (size_t)capacity, &size) ||
-        !hone_size_mul(size, 2 * out->shares, &out->size) ||
-        (out->block = hone_pages_alloc(out->size)) == NULL)
-        return hone_fail_memory(error, "key/value cache", out->size);
+    }
+    if (!fits || (out->block = hone_pages_alloc(out->size)) == NULL) {
+        size_t size = out->size;
+        hone_cache_free(out);
+        return hone_fail_memory(error, "key/value cache", size);
+    }
     return HONE_OK;
 }
 
 void hone_cache_free(hone_cache *cache)
 {
-    hone_pages_free(cache->block, cache->size);
+    if (cache->block != NULL)
+        hone_pages_free(cache->block, cache->size);
+    hone_free(cache->shares);
+    hone_free(cache->share_of);
     *cache = (hone_cache){0};
 }
 
-/* First byte of a slot's keys (which = 0) or values (1) of one share. */
-static char *cache_slot(const hone_cache *cache, size_t share, int which, int slot)
+/* First byte of a share's keys (which = 0) or values (1). */
+static char *cache_half(const hone_cache *cache, const hone_cache_share *share, int which)
 {
-    size_t row = (size_t)cache->width * hone_dtype_size(cache->dtype);
-    size_t slots = (share * 2 + (size_t)which) * (size_t)cache->slots + (size_t)slot;
-    return (char *)cache->block + slots * (size_t)cache->capacity * row;
+    size_t half = 0;
+    half_share(cache, share, &half);
+    return (char *)cache->block + share->offset + (size_t)which * half;
 }
 
 void hone_cache_copy(hone_cache *cache, int from, int to, int64_t rows)
 {
-    size_t bytes = (size_t)(rows * cache->width) * hone_dtype_size(cache->dtype);
-    for (size_t share = 0; share < cache->shares; share++)
-        for (int which = 0; which < 2; which++)
-            memcpy(cache_slot(cache, share, which, to), cache_slot(cache, share, which, from),
-                   bytes);
+    for (size_t i = 0; i < cache->share_count; i++) {
+        const hone_cache_share *share = &cache->shares[i];
+        size_t row = (size_t)share->width * hone_dtype_size(cache->dtype);
+        size_t slot = (size_t)cache->room.capacity * row;
+        for (int which = 0; which < 2 && !share->cross; which++) {
+            char *half = cache_half(cache, share, which);
+            memcpy(half + (size_t)to * slot, half + (size_t)from * slot, (size_t)rows * row);
+        }
+    }
+}
+
+/* What the attention of step `op` has in the cache; false: nothing. */
+static bool find_cache_view(const hone_execution *execution, int op, hone_cache_view *out)
+{
+    const hone_cache *cache = execution->cache;
+    if (cache == NULL || cache->share_of[op] < 0)
+        return false;
+    const hone_cache_share *share = &cache->shares[cache->share_of[op]];
+    *out = (hone_cache_view){.keys = cache_half(cache, share, 0),
+                             .values = cache_half(cache, share, 1),
+                             .dtype = cache->dtype,
+                             .capacity =
+                                 share->cross ? cache->room.source_capacity : cache->room.capacity,
+                             .width = share->width,
+                             .slots = share->cross ? execution->source_slots : execution->slots,
+                             .past = share->cross ? execution->source_past : execution->past};
+    return true;
 }
 
 /* ---- executor ----------------------------------------------------------------------------- */
@@ -87,12 +137,15 @@ static hone_op_run prepare(const hone_executor *executor, const hone_step *step,
     const hone_op *op = &program->ops[step->op];
     hone_op_run run = {.op = op,
                        .batch = execution->batch,
-                       .stream = &execution->batch->target,
-                       .rows = execution->batch->target.rows,
                        .training = execution->training,
                        .gradients = executor->plan->options.training,
                        .random = {execution->seed, op->site, execution->step},
                        .head = &execution->head};
+    run.stream = op->source ? &run.batch->source : &run.batch->target;
+    run.rows = run.stream->rows;
+    run.keys = run.stream;
+    if (op->code == HONE_OP_ATTENTION && op->as.attention.cross)
+        run.keys = &run.batch->source;
     if (step->scratch >= 0)
         run.scratch = executor->values + executor->plan->buffers[step->scratch].offset;
     for (int k = 0; k < HONE_OP_INPUTS; k++) {
@@ -123,23 +176,12 @@ static void poison(const hone_executor *executor, int step)
 void hone_executor_run(hone_executor *executor, const hone_execution *execution)
 {
     const hone_plan *plan = executor->plan;
-    size_t share = 0;
     for (size_t i = 0; i < plan->step_count; i++) {
         const hone_step *step = &plan->steps[i];
         hone_op_run run = prepare(executor, step, execution);
         hone_cache_view view;
-        if (run.op->code == HONE_OP_ATTENTION && execution->cache != NULL) {
-            const hone_cache *cache = execution->cache;
-            view = (hone_cache_view){cache_slot(cache, share, 0, 0),
-                                     cache_slot(cache, share, 1, 0),
-                                     cache->dtype,
-                                     cache->capacity,
-                                     cache->width,
-                                     execution->slots,
-                                     execution->past};
+        if (find_cache_view(execution, step->op, &view))
             run.cache = &view;
-            share++;
-        }
         const hone_op_kind *kind = hone_op_kind_of(run.op->code);
         (step->phase == HONE_BACKWARD ? kind->backward : kind->forward)(&run);
 #ifdef HONE_POISON

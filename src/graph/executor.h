@@ -5,18 +5,33 @@
 
 #include "graph/plan.h"
 
-/* Key/value cache of a generation: one share for each attention op. */
+/* One attention's part of a cache: keys, then values, (slots, capacity, width) each. */
+typedef struct hone_cache_share {
+    bool cross; /* of the source: has slots of its own */
+    int64_t width;
+    size_t offset; /* of its first byte in the block */
+} hone_cache_share;
+
+/* Rows that a cache has room for. A slot belongs to one sequence of new tokens; a source slot to
+ * one source, which any number of sequences may read. */
+typedef struct hone_cache_room {
+    int64_t slots, capacity;               /* capacity: rows of a slot */
+    int64_t source_slots, source_capacity; /* 0 for decoder-only models */
+} hone_cache_room;
+
+/* Key/value cache of a generation: a share for each attention over the target's rows or across. */
 typedef struct hone_cache {
-    int64_t slots, capacity;
+    hone_cache_room room;
     hone_dtype dtype;
     void *block;
     size_t size;
-    size_t shares; /* attention ops of the program */
-    int64_t width; /* of a key row */
+    hone_cache_share *shares;
+    int *share_of; /* (ops of the program) number of an op's share, or -1 */
+    size_t share_count;
 } hone_cache;
 
-hone_status hone_cache_create(const hone_program *program, hone_dtype dtype, int64_t slots,
-                              int64_t capacity, hone_cache *out, hone_error *error);
+hone_status hone_cache_create(const hone_program *program, hone_dtype dtype,
+                              const hone_cache_room *room, hone_cache *out, hone_error *error);
 void hone_cache_free(hone_cache *cache);
 /* Copies the first `rows` rows of a slot to another (several continuations of one prompt). */
 void hone_cache_copy(hone_cache *cache, int from, int to, int64_t rows);
@@ -36,8 +51,11 @@ typedef struct hone_execution {
     uint32_t step;           /* optimizer step: dropout */
     bool training;           /* dropout on */
     hone_head_request head;
-    const hone_cache *cache;     /* generation, else NULL */
-    const int32_t *slots, *past; /* (segments) with cache */
+    const hone_cache *cache; /* generation, else NULL */
+    /* With a cache, for each segment: its slot and the rows already in it. For an encoder-decoder
+     * model its source slot too, with 0 rows when the source is run, which puts them there, and
+     * with the source's rows when the target is run. */
+    const int32_t *slots, *past, *source_slots, *source_past;
 } hone_execution;
 
 /* Runs all steps of the plan: forward, and backward in a training plan, which adds to the

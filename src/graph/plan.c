@@ -63,6 +63,7 @@ static int new_buffer(builder *b, int value, bool gradient)
     if (value >= 0) {
         fresh->dtype = value_dtype(plan, value);
         fresh->width = b->program->values[value].width;
+        fresh->source = b->program->ops[b->producer[value]].source;
     }
     return (int)plan->buffer_count++;
 }
@@ -130,7 +131,8 @@ static void forward_step(builder *b, int op, hone_phase phase)
             step.in[k] = b->current[node->inputs[k]];
     for (int k = 0; k < HONE_OP_OUTPUTS; k++) {
         int value = node->outputs[k];
-        if (value < 0)
+        /* Cross attention in the source's part only stores its keys and values. */
+        if (value < 0 || (b->plan->options.part == HONE_PART_SOURCE && !node->source))
             continue;
         if (k == 0 && kind->in_place >= 0 && may_take_place(b, op, phase, kind->in_place)) {
             int taken = node->inputs[kind->in_place];
@@ -321,13 +323,15 @@ static void place_one(hone_plan *plan, int *order, size_t placed, int number)
 
 static hone_status place_buffers(hone_plan *plan, hone_error *error)
 {
-    size_t count = plan->buffer_count, rows;
-    if (!hone_size_align((size_t)plan->options.rows, ROW_PADDING, &rows))
+    size_t count = plan->buffer_count, rows, source_rows;
+    if (!hone_size_align((size_t)plan->options.rows, ROW_PADDING, &rows) ||
+        !hone_size_align((size_t)plan->options.source_rows, ROW_PADDING, &source_rows))
         return hone_fail_memory(error, "plan", (size_t)plan->options.rows);
     for (size_t i = 0; i < count; i++) {
         hone_buffer *buffer = &plan->buffers[i];
         size_t row = (size_t)buffer->width * hone_dtype_size(buffer->dtype);
-        if ((buffer->value >= 0 && !hone_size_mul(rows, row, &buffer->size)) ||
+        if ((buffer->value >= 0 &&
+             !hone_size_mul(buffer->source ? source_rows : rows, row, &buffer->size)) ||
             !hone_size_align(buffer->size, HONE_ALIGNMENT, &buffer->size))
             return hone_fail_memory(error, "plan", row);
     }
@@ -351,6 +355,16 @@ static hone_status place_buffers(hone_plan *plan, hone_error *error)
     return HONE_OK;
 }
 
+/* Most keys of a segment: see hone_plan_options. */
+static int64_t longest_segment(const hone_plan *plan)
+{
+    const hone_plan_options *o = &plan->options;
+    if (o->longest > 0)
+        return o->longest;
+    int64_t rows = o->rows > o->source_rows ? o->rows : o->source_rows;
+    return rows < plan->program->context_length ? rows : plan->program->context_length;
+}
+
 /* Bytes of scratch that each op wants. */
 static size_t scratch_of(const hone_plan *plan, int number)
 {
@@ -359,11 +373,11 @@ static size_t scratch_of(const hone_plan *plan, int number)
     const hone_op_kind *kind = hone_op_kind_of(op->code);
     if (kind->scratch == NULL)
         return 0;
-    hone_op_shape shape = {.rows = plan->options.rows,
+    hone_op_shape shape = {.rows = op->source ? plan->options.source_rows : plan->options.rows,
                            .compute = plan->options.compute,
                            .training = plan->options.training,
                            .threads = hone_parallel_threads(),
-                           .context = program->context_length};
+                           .longest = longest_segment(plan)};
     for (int k = 0; k < HONE_OP_INPUTS; k++)
         shape.in_width[k] = op->inputs[k] >= 0 ? program->values[op->inputs[k]].width : 0;
     for (int k = 0; k < HONE_OP_OUTPUTS; k++)
@@ -388,6 +402,15 @@ static void add_scratch(builder *b)
 
 /* ---- the whole ---------------------------------------------------------------------------- */
 
+/* Whether an op runs in this plan's part: see hone_part. */
+static bool is_part(const hone_plan *plan, const hone_op *op)
+{
+    if (plan->options.part == HONE_PART_TARGET)
+        return !op->source;
+    bool stores = op->code == HONE_OP_ATTENTION && op->as.attention.cross;
+    return plan->options.part == HONE_PART_ALL || op->source || stores;
+}
+
 static void schedule(builder *b)
 {
     const hone_program *program = b->program;
@@ -397,7 +420,8 @@ static void schedule(builder *b)
         find_kept(b);
     }
     for (size_t i = 0; i < program->op_count; i++)
-        forward_step(b, (int)i, HONE_FORWARD);
+        if (is_part(b->plan, &program->ops[i]))
+            forward_step(b, (int)i, HONE_FORWARD);
     for (size_t v = 0; v < program->value_count; v++)
         if (!b->keep[v])
             b->current[v] = -1;

@@ -5,11 +5,19 @@
 
 #include "graph/program.h"
 
+/* What of an encoder-decoder model runs. With a cache the source part runs once for each document,
+ * and leaves the keys and values of cross attention there; the target part reads them. */
+typedef enum hone_part { HONE_PART_ALL, HONE_PART_SOURCE, HONE_PART_TARGET } hone_part;
+
 typedef struct hone_plan_options {
-    int64_t rows;       /* most rows of a batch */
-    hone_dtype compute; /* F32 or BF16 */
-    bool training;      /* with backward */
-    bool checkpointing; /* keep only what enters each layer */
+    int64_t rows;        /* most rows of a batch's target */
+    hone_dtype compute;  /* F32 or BF16 */
+    bool training;       /* with backward; of all parts */
+    bool checkpointing;  /* keep only what enters each layer */
+    int64_t source_rows; /* most rows of its source; 0 for decoder-only models */
+    int64_t longest;     /* most keys that a segment attends to, those in a cache among them; 0: as
+                            many as there are rows */
+    hone_part part;
 } hone_plan_options;
 
 /* One buffer: a value or a gradient between its first and last use, or a step's scratch. */
@@ -18,6 +26,7 @@ typedef struct hone_buffer {
     bool gradient;
     hone_dtype dtype;
     int64_t width;
+    bool source;     /* has the source's rows, not the target's */
     int first, last; /* steps */
     size_t size, offset;
 } hone_buffer;

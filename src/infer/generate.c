@@ -165,13 +165,14 @@ static int64_t choose_rows(const generator *g)
 static hone_status prepare_run(generator *g, hone_error *error)
 {
     const hone_program *program = &g->model->program;
-    hone_plan_options options = {.rows = choose_rows(g), .compute = g->model->compute};
-    int64_t capacity =
+    hone_cache_room room = {.slots = g->slot_count};
+    room.capacity =
         least(longest_prompt(g) + g->settings->max_new_tokens - 1, program->context_length);
+    hone_plan_options options = {
+        .rows = choose_rows(g), .compute = g->model->compute, .longest = room.capacity};
     HONE_TRY(hone_plan_create(program, &options, &g->plan, error));
     HONE_TRY(hone_executor_create(&g->plan, &g->executor, error));
-    HONE_TRY(
-        hone_cache_create(program, g->model->compute, g->slot_count, capacity, &g->cache, error));
+    HONE_TRY(hone_cache_create(program, g->model->compute, &room, &g->cache, error));
     g->ids = hone_alloc_array((size_t)options.rows, sizeof *g->ids);
     g->positions = hone_alloc_array((size_t)options.rows, sizeof *g->positions);
     if (g->ids == NULL || g->positions == NULL)

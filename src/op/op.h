@@ -52,6 +52,7 @@ typedef struct hone_op {
     const char *name; /* module path in Transformers' class: "transformer.h.0.attn.c_attn" */
     int layer;        /* block number, or -1 */
     uint32_t site;    /* number of its random draws */
+    bool source;      /* works on the rows of the source: of an encoder, or for its readers */
     int inputs[HONE_OP_INPUTS];
     int outputs[HONE_OP_OUTPUTS];
     int weights[HONE_OP_WEIGHTS];
@@ -68,7 +69,11 @@ typedef struct hone_op {
             int64_t heads, head_size;
             float scale; /* of q k^T */
             bool causal;
-        } attention; /* input 0: q | k | v side by side (3 heads head_size), when input 1 is -1 */
+            bool cross;                /* keys and values are rows of the source */
+            int64_t relative_buckets;  /* 0: no relative position bias */
+            int64_t relative_distance; /* from which on all distances share a bucket */
+        } attention; /* inputs: q, k, v (heads head_size each), or q | k | v side by side in input 0
+                        where input 1 is -1; weight 0: relative bias (buckets, heads) or -1 */
         struct {
             hone_activation type;
         } activation;
@@ -84,13 +89,15 @@ typedef struct hone_view {
     int64_t width;
 } hone_view;
 
-/* Keys and values of earlier rows, for generation: one attention's share. */
+/* Keys and values for generation: one attention's share. This run's rows of keys and values are put
+ * behind the `past` ones, and then queries see all. Cross attention does one of the two in a run:
+ * it stores the source's rows where there are no queries, or reads what is stored. */
 typedef struct hone_cache_view {
     void *keys, *values; /* (slots, capacity, width) */
     hone_dtype dtype;
     int64_t capacity, width;
-    const int32_t *slots; /* (segments) which slot a segment continues */
-    const int32_t *past;  /* (segments) rows already in it; this run's rows are appended */
+    const int32_t *slots; /* (segments) which slot a segment continues or reads */
+    const int32_t *past;  /* (segments) rows already in it */
 } hone_cache_view;
 
 /* What the head is asked for. */
@@ -108,6 +115,7 @@ typedef struct hone_op_run {
     const hone_batch *batch;
     const hone_rows *stream; /* that the outputs belong to */
     int64_t rows;            /* its rows */
+    const hone_rows *keys;   /* attention: the stream of keys and values */
     bool training;           /* dropout is on */
     bool gradients;          /* the plan has a backward: the head makes gradients */
     hone_random_key random;  /* seed, this op's site, this optimizer step */
@@ -128,7 +136,7 @@ typedef struct hone_op_shape {
     hone_dtype compute;
     bool training;
     int threads;
-    int64_t context; /* longest document */
+    int64_t longest; /* most keys of one segment, those in a cache among them */
 } hone_op_shape;
 
 /* Bits of hone_op_kind.saved: what backward reads. */

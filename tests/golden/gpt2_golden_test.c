@@ -126,7 +126,7 @@ static void check_logits(const char *folder, const char *adapter, const char *te
     float *expected = read_tensor(golden, stored);
     float *found = hone_alloc((size_t)stored->elements * sizeof(float));
     hone_batch batch = {.segments = 1, .target = {rows, ids, positions, starts, 0}};
-    hone_plan_options options = {rows, HONE_F32, false, false};
+    hone_plan_options options = {.rows = rows, .compute = HONE_F32};
     hone_execution execution = {.batch = &batch};
     execution.head.logit_rows = positions;
     execution.head.logit_count = rows;
@@ -235,7 +235,10 @@ static void check_gradients(const char *folder, const char *method, bool checkpo
     hone_packer *packer =
         pack_rows(folder, hone_model_vocabulary(model), hone_model_context_length(model));
     hone_batch batch = hone_packer_batch(packer);
-    hone_plan_options options = {batch.target.rows, HONE_F32, true, checkpointing};
+    hone_plan_options options = {.rows = batch.target.rows,
+                                 .compute = HONE_F32,
+                                 .training = true,
+                                 .checkpointing = checkpointing};
     hone_execution execution = {.batch = &batch};
     execution.head.loss_scale = 1.0f / (float)hone_packer_labels(packer);
     run(model, &options, RUNS, &execution);

@@ -2,7 +2,7 @@
  * primes. The objective is sum(y * dy) in double, for a random dy. */
 #include "base/memory.h"
 #include "base/parallel.h"
-#include "op/op.h"
+#include "graph/program.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 13, SEGMENTS = 3, MOST = 4096 };
+enum { ROWS = 13, SOURCE_ROWS = 17, SEGMENTS = 3, MOST = 4096 };
 
 /* One operation set up by hand: f32 values, random inputs and weights. */
 typedef struct bench {
@@ -27,7 +27,8 @@ typedef struct bench {
     float d_in[HONE_OP_INPUTS][MOST], dy[MOST], logprobs[ROWS];
     float data[HONE_OP_WEIGHTS][MOST], gradient[HONE_OP_WEIGHTS][MOST];
     int32_t ids[ROWS], positions[ROWS], labels[ROWS];
-    int64_t starts[SEGMENTS + 1];
+    int64_t starts[SEGMENTS + 1], source_starts[SEGMENTS + 1];
+    int64_t in_rows[HONE_OP_INPUTS];
     uint32_t draws;
 } bench;
 
@@ -43,7 +44,9 @@ static bench *make(hone_op_code code)
     bench *b = &storage;
     memset(b, 0, sizeof *b);
     static const int64_t starts[SEGMENTS + 1] = {0, 5, 6, ROWS};
+    static const int64_t source_starts[SEGMENTS + 1] = {0, 3, 10, SOURCE_ROWS};
     memcpy(b->starts, starts, sizeof starts);
+    memcpy(b->source_starts, source_starts, sizeof source_starts);
     for (int s = 0; s < SEGMENTS; s++)
         for (int64_t row = starts[s]; row < starts[s + 1]; row++) {
             b->positions[row] = (int32_t)(row - starts[s]);
@@ -56,11 +59,13 @@ static bench *make(hone_op_code code)
                                        .positions = b->positions,
                                        .starts = b->starts,
                                        .row_base = 3},
+                            .source = {.rows = SOURCE_ROWS, .starts = b->source_starts},
                             .labels = b->labels};
-    b->op = (hone_op){.code = code};
+    b->op = hone_op_blank(code, -1);
     b->run = (hone_op_run){.op = &b->op,
                            .batch = &b->batch,
                            .stream = &b->batch.target,
+                           .keys = &b->batch.target,
                            .rows = ROWS,
                            .gradients = true,
                            .random = {11, 5, 2},
@@ -68,12 +73,19 @@ static bench *make(hone_op_code code)
     return b;
 }
 
-static void input(bench *b, int k, int64_t width)
+static void input_of_rows(bench *b, int k, int64_t rows, int64_t width)
 {
-    for (int64_t i = 0; i < ROWS * width; i++)
+    b->op.inputs[k] = k;
+    b->in_rows[k] = rows;
+    for (int64_t i = 0; i < rows * width; i++)
         b->in[k][i] = draw(b, 1.0f);
     b->run.in[k] = (hone_view){b->in[k], HONE_F32, width};
     b->run.d_in[k] = (hone_view){b->d_in[k], HONE_F32, width};
+}
+
+static void input(bench *b, int k, int64_t width)
+{
+    input_of_rows(b, k, ROWS, width);
 }
 
 static void output(bench *b, int k, int64_t width)
@@ -109,7 +121,7 @@ static void *scratch_for(const bench *b, size_t *size)
                            .compute = HONE_F32,
                            .training = true,
                            .threads = hone_parallel_threads(),
-                           .context = 16};
+                           .longest = SOURCE_ROWS};
     for (int k = 0; k < HONE_OP_INPUTS; k++)
         shape.in_width[k] = b->run.in[k].width;
     for (int k = 0; k < HONE_OP_OUTPUTS; k++)
@@ -182,7 +194,7 @@ static void check(bench *b)
         if (b->run.in[k].data == NULL)
             continue;
         const float *gradient = k == kind->passes ? b->dy : b->d_in[k];
-        compare(b, inputs[k], b->in[k], gradient, ROWS * b->run.in[k].width);
+        compare(b, inputs[k], b->in[k], gradient, b->in_rows[k] * b->run.in[k].width);
     }
     for (int k = 0; k < HONE_OP_WEIGHTS; k++)
         if (b->run.weight[k] != NULL)
@@ -256,6 +268,37 @@ static void attention_causal_and_full(void **state)
         b->op.as.attention.causal = variant % 2 == 0;
         b->op.dropout = variant >= 2 ? 0.25f : 0.0f;
         b->run.training = true;
+        check(b);
+    }
+}
+
+/* q, k and v apart; keys of the source; T5's biases, with distances in shared buckets. */
+static void attention_over_separate_inputs(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 6; variant++) {
+        bench *b = make(HONE_OP_ATTENTION);
+        bool cross = variant % 3 == 2;
+        int64_t keys = cross ? SOURCE_ROWS : ROWS;
+        input(b, 0, 3 * 5);
+        input_of_rows(b, 1, keys, 3 * 5);
+        input_of_rows(b, 2, keys, 3 * 5);
+        output(b, 0, 3 * 5);
+        output(b, 1, 3);
+        b->op.as.attention.heads = 3;
+        b->op.as.attention.head_size = 5;
+        b->op.as.attention.scale = cross ? 0.4f : 1.0f;
+        b->op.as.attention.causal = variant % 3 == 0;
+        b->op.as.attention.cross = cross;
+        b->op.dropout = variant >= 3 ? 0.25f : 0.0f;
+        b->run.training = true;
+        if (cross)
+            b->run.keys = &b->batch.source;
+        else {
+            b->op.as.attention.relative_buckets = 6;
+            b->op.as.attention.relative_distance = 5;
+            weight(b, 0, 6, 3, false);
+        }
         check(b);
     }
 }
@@ -365,6 +408,7 @@ int main(void)
         cmocka_unit_test(norm_of_both_kinds),
         cmocka_unit_test(linear_of_both_layouts),
         cmocka_unit_test(attention_causal_and_full),
+        cmocka_unit_test(attention_over_separate_inputs),
         cmocka_unit_test(activations_of_all_types),
         cmocka_unit_test(relu_passes_only_what_is_positive),
         cmocka_unit_test(add_with_and_without_dropout),

@@ -98,7 +98,10 @@ int main(int argc, char **argv)
     if (hone_model_open(&settings, &adapter, &model, &error) != HONE_OK)
         return fail(&error);
     hone_batch batch = parse(argc - 7, argv + 7);
-    hone_plan_options options = {batch.target.rows, model->compute, true, argv[4][0] == '1'};
+    hone_plan_options options = {.rows = batch.target.rows,
+                                 .compute = model->compute,
+                                 .training = true,
+                                 .checkpointing = argv[4][0] == '1'};
     hone_plan plan;
     hone_executor executor;
     if (hone_plan_create(&model->program, &options, &plan, &error) != HONE_OK ||

@@ -43,7 +43,8 @@ static void train(fixture *f, const char *part)
 
 static void plan(fixture *f, bool training, bool checkpointing)
 {
-    hone_plan_options options = {41, HONE_F32, training, checkpointing};
+    hone_plan_options options = {
+        .rows = 41, .compute = HONE_F32, .training = training, .checkpointing = checkpointing};
     hone_plan_free(&f->plan);
     assert_int_equal(hone_plan_create(&f->program, &options, &f->plan, &error), HONE_OK);
 }
