@@ -91,9 +91,7 @@ static bool is_shared(const hone_program *program, int weight)
     for (size_t i = 0; i < program->op_count; i++)
         for (int k = 0; k < HONE_OP_WEIGHTS; k++)
             readers += program->ops[i].weights[k] == weight;
-    for (size_t i = 0; i < program->weight_count; i++)
-        readers += program->weights[i].tied_to == weight;
-    return readers > 1 || program->weights[weight].tied_to >= 0;
+    return readers > 1;
 }
 
 static hone_status refuse_shared(attaching *at, const char *module, int weight)

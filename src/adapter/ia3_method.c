@@ -20,7 +20,6 @@ static void ia3_attach(hone_program *program, size_t place, const hone_attachmen
                                                             .rows = input ? 1 : value.width,
                                                             .columns = input ? value.width : 1,
                                                             .trainable = attachment->trainable,
-                                                            .tied_to = -1,
                                                             .init_constant = 1},
                                               "%s.ia3_l", linear.name);
     hone_op op = hone_op_blank(HONE_OP_SCALE, linear.layer);

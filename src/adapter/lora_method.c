@@ -24,8 +24,7 @@ static void lora_attach(hone_program *program, size_t place, const hone_attachme
                           .rows = attachment->rank,
                           .columns = in,
                           .trainable = attachment->trainable,
-                          .decay = true,
-                          .tied_to = -1};
+                          .decay = true};
     adapted->scale = attachment->scale;
     adapted->weights[0] = hone_program_weight(program, weight, "%s.lora_A.weight", linear.name);
     weight.rows = out;

@@ -9,14 +9,70 @@
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-const hone_stored_tensor *hone_model_stored(const hone_family *family,
-                                            const hone_weight_source *source, const char *name)
+/* The tensor of a name, or of what is left of it without one of the family's prefixes. */
+static const hone_stored_tensor *find_name(const hone_family *family,
+                                           const hone_weight_source *source, const char *name)
 {
     const hone_stored_tensor *found = hone_weight_source_find(source, name);
-    size_t prefix = strlen(family->prefix);
-    if (found == NULL && strncmp(name, family->prefix, prefix) == 0)
-        found = hone_weight_source_find(source, name + prefix);
+    for (int i = 0; found == NULL && i < HONE_FAMILY_NAMES && family->prefixes[i] != NULL; i++) {
+        size_t length = strlen(family->prefixes[i]);
+        if (strncmp(name, family->prefixes[i], length) == 0)
+            found = hone_weight_source_find(source, name + length);
+    }
     return found;
+}
+
+/* All tensors that a weight has on disk: the embedding may lie there under several names. */
+typedef struct stored_names {
+    const hone_stored_tensor *found[HONE_FAMILY_NAMES + 1];
+    int count;
+} stored_names;
+
+static void add_found(stored_names *names, const hone_family *family,
+                      const hone_weight_source *source, const char *name)
+{
+    const hone_stored_tensor *found = find_name(family, source, name);
+    if (found != NULL)
+        names->found[names->count++] = found;
+}
+
+static stored_names find_embedding(const hone_family *family, const hone_weight_source *source)
+{
+    stored_names names = {0};
+    for (int i = 0; i < HONE_FAMILY_NAMES && family->embedding[i] != NULL; i++)
+        add_found(&names, family, source, family->embedding[i]);
+    return names;
+}
+
+static bool is_embedding(const hone_model *model, const hone_weight *weight)
+{
+    return strcmp(weight->name, model->family->embedding[0]) == 0;
+}
+
+static bool has_tied_head(const hone_model *model)
+{
+    return hone_program_find_weight(&model->program, model->family->head) < 0;
+}
+
+static stored_names find_stored(const hone_model *model, const hone_weight_source *source,
+                                const hone_weight *weight)
+{
+    stored_names names = {0};
+    if (is_embedding(model, weight)) {
+        names = find_embedding(model->family, source);
+        if (has_tied_head(model))
+            add_found(&names, model->family, source, model->family->head);
+    } else {
+        add_found(&names, model->family, source, weight->name);
+    }
+    return names;
+}
+
+const hone_stored_tensor *hone_model_stored(const hone_model *model,
+                                            const hone_weight_source *source,
+                                            const hone_weight *weight)
+{
+    return find_stored(model, source, weight).found[0];
 }
 
 static bool same_shape(const hone_weight *weight, const hone_stored_tensor *stored)
@@ -47,13 +103,6 @@ typedef struct comparison {
     hone_error *error;        /* or NULL */
 } comparison;
 
-static bool may_be_dropped(const hone_family *family, const char *name)
-{
-    /* A tied head beside the embedding holds the same values: checked when the folder was opened.
-     */
-    return family->ignores(name) || strcmp(name, family->head) == 0;
-}
-
 static hone_status sort_names(comparison *c)
 {
     const hone_program *program = &c->model->program;
@@ -67,16 +116,15 @@ static hone_status sort_names(comparison *c)
         const hone_weight *weight = &program->weights[i];
         if (!belongs_to_base(weight))
             continue;
-        const hone_stored_tensor *stored =
-            hone_model_stored(c->model->family, c->source, weight->name);
-        if (stored != NULL)
-            c->asked[stored - hone_weight_source_at(c->source, 0)] = true;
-        else
+        stored_names stored = find_stored(c->model, c->source, weight);
+        for (int k = 0; k < stored.count; k++)
+            c->asked[stored.found[k] - hone_weight_source_at(c->source, 0)] = true;
+        if (stored.count == 0)
             c->missing[c->missing_count++] = weight->name;
     }
     for (size_t i = 0; i < count; i++) {
         const char *name = hone_weight_source_at(c->source, i)->name;
-        if (!c->asked[i] && !may_be_dropped(c->model->family, name))
+        if (!c->asked[i] && !c->model->family->ignores(name))
             c->foreign[c->foreign_count++] = name;
     }
     return HONE_OK;
@@ -101,12 +149,28 @@ static void end_kind(comparison *c, const char *what)
     c->of_kind = 0;
 }
 
-static void list_names(comparison *c, const char *what, const char *const *names, size_t count,
-                       const char *where, const char *const *others, size_t other_count)
+/* The other names under which a missing weight was looked for. */
+static void list_tied_names(comparison *c, const char *name)
 {
+    const hone_family *family = c->model->family;
+    if (strcmp(name, family->embedding[0]) != 0)
+        return;
+    for (int i = 1; i < HONE_FAMILY_NAMES && family->embedding[i] != NULL; i++)
+        hone_error_append(c->error, ", nor %s", family->embedding[i]);
+    if (has_tied_head(c->model))
+        hone_error_append(c->error, ", nor %s, which is tied to it", family->head);
+}
+
+static void list_names(comparison *c, bool missing, const char *const *names, size_t count,
+                       const char *const *others, size_t other_count)
+{
+    const char *what = missing ? "missing" : "unexpected";
+    const char *where = missing ? "nearest there" : "nearest missing";
     for (size_t i = 0; i < count; i++) {
         if (!add_line(c, what, names[i]))
             continue;
+        if (missing)
+            list_tied_names(c, names[i]);
         const char *near = hone_near_name(names[i], others, other_count);
         if (near != NULL)
             hone_error_append(c->error, "; %s: %.120s", where, near);
@@ -141,21 +205,15 @@ static void compare_tensor(comparison *c, const hone_weight *weight,
 
 static void compare_tensors(comparison *c)
 {
-    const hone_family *family = c->model->family;
     const hone_program *program = &c->model->program;
     for (size_t i = 0; i < program->weight_count; i++) {
         const hone_weight *weight = &program->weights[i];
         if (!belongs_to_base(weight))
             continue;
-        const hone_stored_tensor *stored = hone_model_stored(family, c->source, weight->name);
-        if (stored != NULL)
-            compare_tensor(c, weight, stored);
+        stored_names stored = find_stored(c->model, c->source, weight);
+        for (int k = 0; k < stored.count; k++)
+            compare_tensor(c, weight, stored.found[k]);
     }
-    /* A head that is dropped has the embedding's values, so its shape too. */
-    const hone_stored_tensor *head = hone_model_stored(family, c->source, family->head);
-    int embedding = hone_program_find_weight(program, family->embedding);
-    if (head != NULL && embedding >= 0 && hone_program_find_weight(program, family->head) < 0)
-        compare_tensor(c, &program->weights[embedding], head);
     end_kind(c, "of a wrong shape or type");
 }
 
@@ -166,10 +224,8 @@ hone_status hone_model_compare(const hone_model *model, const hone_weight_source
     hone_status status = sort_names(&c);
     if (status == HONE_OK) {
         compare_tensors(&c);
-        list_names(&c, "missing", c.missing, c.missing_count, "nearest there", c.foreign,
-                   c.foreign_count);
-        list_names(&c, "unexpected", c.foreign, c.foreign_count, "nearest missing", c.missing,
-                   c.missing_count);
+        list_names(&c, true, c.missing, c.missing_count, c.foreign, c.foreign_count);
+        list_names(&c, false, c.foreign, c.foreign_count, c.missing, c.missing_count);
         status = c.problems > 0 ? HONE_MISMATCH : HONE_OK;
     }
     hone_free(c.asked);
@@ -182,24 +238,22 @@ hone_status hone_model_has_own_head(const hone_family *family, const hone_weight
                                     bool *out, hone_error *error)
 {
     *out = false;
-    const hone_stored_tensor *head = hone_model_stored(family, source, family->head);
-    const hone_stored_tensor *embedding = hone_model_stored(family, source, family->embedding);
-    if (head == NULL || embedding == NULL || head->elements != embedding->elements)
+    bool equal = true;
+    stored_names names = find_embedding(family, source);
+    const hone_stored_tensor *head = find_name(family, source, family->head);
+    for (int i = 1; i < names.count; i++) {
+        const hone_stored_tensor *one = names.found[0], *other = names.found[i];
+        HONE_TRY(hone_weight_source_equal(source, one, other, &equal, error));
+        if (!equal)
+            return hone_fail_at(error, HONE_MISMATCH, other->file, -1, -1,
+                                "%.120s and %.120s are names of one tensor, and differ", one->name,
+                                other->name);
+    }
+    if (head == NULL || names.count == 0 || head->elements != names.found[0]->elements)
         return HONE_OK;
-    size_t bytes;
-    if (!hone_size_mul((size_t)head->elements, 2 * sizeof(float), &bytes))
-        return hone_fail_memory(error, "head", 0);
-    float *values = hone_pages_alloc(bytes);
-    if (values == NULL)
-        return hone_fail_memory(error, "head", bytes);
-    float *other = values + head->elements;
-    hone_status status = hone_weight_source_read(source, head, HONE_F32, values, error);
-    if (status == HONE_OK)
-        status = hone_weight_source_read(source, embedding, HONE_F32, other, error);
-    if (status == HONE_OK)
-        *out = memcmp(values, other, bytes / 2) != 0;
-    hone_pages_free(values, bytes);
-    return status;
+    HONE_TRY(hone_weight_source_equal(source, names.found[0], head, &equal, error));
+    *out = !equal;
+    return HONE_OK;
 }
 
 /* ---- memory ------------------------------------------------------------------------------- */
@@ -257,8 +311,7 @@ typedef struct load_job {
 
 static hone_status load_weight(const load_job *job, const hone_weight *weight, hone_error *error)
 {
-    const hone_stored_tensor *stored =
-        hone_model_stored(job->model->family, job->source, weight->name);
+    const hone_stored_tensor *stored = hone_model_stored(job->model, job->source, weight);
     if (weight->master == NULL)
         return hone_weight_source_read(job->source, stored, weight->dtype, weight->data, error);
     HONE_TRY(hone_weight_source_read(job->source, stored, HONE_F32, weight->master, error));
@@ -294,8 +347,9 @@ hone_status hone_model_load(hone_model *model, const hone_weight_source *source,
         }
     hone_free(job.status);
     model->file_dtype = HONE_F32;
+    int found = hone_program_find_weight(&model->program, model->family->embedding[0]);
     const hone_stored_tensor *embedding =
-        hone_model_stored(model->family, source, model->family->embedding);
+        found >= 0 ? hone_model_stored(model, source, &model->program.weights[found]) : NULL;
     if (embedding != NULL && (embedding->dtype == HONE_F16 || embedding->dtype == HONE_BF16))
         model->file_dtype = embedding->dtype;
     return status;

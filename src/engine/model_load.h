@@ -4,10 +4,12 @@
 
 #include "engine/model.h"
 
-/* The tensor on disk for a weight's name, with or without the family's prefix; or NULL. */
-const hone_stored_tensor *hone_model_stored(const hone_family *family,
-                                            const hone_weight_source *source, const char *name);
-/* Whether the folder holds both an embedding and a head, with different values. */
+/* The tensor on disk for a weight, under any name that the family has for it; or NULL. */
+const hone_stored_tensor *hone_model_stored(const hone_model *model,
+                                            const hone_weight_source *source,
+                                            const hone_weight *weight);
+/* Whether the folder holds both an embedding and a head, with different values. HONE_MISMATCH when
+ * two names of the embedding hold different values. */
 hone_status hone_model_has_own_head(const hone_family *family, const hone_weight_source *source,
                                     bool *out, hone_error *error);
 /* Holds the tensors on disk against the program's weights before memory is spent on them: all that

@@ -437,39 +437,119 @@ static bool is_row_major(const hone_stored_tensor *tensor)
     return true;
 }
 
-static hone_status read_tensor(const hone_weight_source *source, window *view, hone_dtype to,
-                               void *target, hone_error *error)
+/* After a failure too, close_window releases it. */
+static hone_status open_window(const hone_weight_source *source, const hone_stored_tensor *tensor,
+                               window *view, hone_error *error)
 {
-    const hone_stored_tensor *tensor = view->tensor;
+    *view = (window){.tensor = tensor, .width = hone_dtype_size(tensor->dtype), .extent = 1};
     const payload *place = &source->payloads[tensor->shard];
     view->file = &source->files[place->file];
+    for (int i = 0; i < tensor->dims; i++)
+        view->extent += (tensor->shape[i] - 1) * tensor->strides[i];
     if (place->member >= 0)
         HONE_TRY(hone_zip_stream_open(view->file, place->member, &view->stream, error));
     view->bytes = hone_alloc(WINDOW);
-    if (view->bytes == NULL)
-        return hone_fail_memory(error, "a window on a file", WINDOW);
-    view->extent = 1;
-    for (int i = 0; i < tensor->dims; i++)
-        view->extent += (tensor->shape[i] - 1) * tensor->strides[i];
-    return is_row_major(tensor) ? read_in_order(view, to, target, error)
-                                : read_scattered(view, to, target, error);
+    return view->bytes != NULL ? HONE_OK : hone_fail_memory(error, "a window on a file", WINDOW);
+}
+
+static void close_window(window *view)
+{
+    hone_zip_stream_close(view->stream);
+    hone_free(view->bytes);
+}
+
+static bool is_float(const hone_stored_tensor *tensor)
+{
+    return tensor->dtype == HONE_F32 || tensor->dtype == HONE_F16 || tensor->dtype == HONE_BF16 ||
+           tensor->dtype == HONE_F64;
 }
 
 hone_status hone_weight_source_read(const hone_weight_source *source,
                                     const hone_stored_tensor *tensor, hone_dtype to, void *target,
                                     hone_error *error)
 {
-    bool from_float = tensor->dtype == HONE_F32 || tensor->dtype == HONE_F16 ||
-                      tensor->dtype == HONE_BF16 || tensor->dtype == HONE_F64;
+    bool from_float = is_float(tensor);
     if (!from_float || (to != HONE_F32 && to != HONE_F16 && to != HONE_BF16))
         return hone_fail_at(error, from_float ? HONE_USAGE : HONE_INPUT, tensor->file, -1, -1,
                             "tensor '%.200s' is %s; expected a float type, to be read as %s",
                             tensor->name, hone_dtype_name(tensor->dtype), hone_dtype_name(to));
     if (tensor->elements == 0)
         return HONE_OK;
-    window view = {.tensor = tensor, .width = hone_dtype_size(tensor->dtype)};
-    hone_status status = read_tensor(source, &view, to, target, error);
-    hone_zip_stream_close(view.stream);
-    hone_free(view.bytes);
+    window view;
+    hone_status status = open_window(source, tensor, &view, error);
+    if (status == HONE_OK)
+        status = is_row_major(tensor) ? read_in_order(&view, to, target, error)
+                                      : read_scattered(&view, to, target, error);
+    close_window(&view);
+    return status;
+}
+
+/* ---- comparing ---- */
+
+static bool same_shape(const hone_stored_tensor *a, const hone_stored_tensor *b)
+{
+    return a->dims == b->dims &&
+           memcmp(a->shape, b->shape, (size_t)a->dims * sizeof a->shape[0]) == 0;
+}
+
+/* Two names of one payload, as a .bin has of tied weights. */
+static bool same_place(const hone_stored_tensor *a, const hone_stored_tensor *b)
+{
+    return a->shard == b->shard && a->offset == b->offset && a->dtype == b->dtype &&
+           memcmp(a->strides, b->strides, (size_t)a->dims * sizeof a->strides[0]) == 0;
+}
+
+enum { PIECE = 32 << 10 }; /* elements compared at a time: as many as fit in any window */
+
+static hone_status compare_in_order(window *a, window *b, float *values, bool *equal,
+                                    hone_error *error)
+{
+    for (int64_t at = 0; at < a->tensor->elements && *equal; at += PIECE) {
+        int64_t left = a->tensor->elements - at, n = left < PIECE ? left : PIECE;
+        HONE_TRY(read_bytes(a, a->bytes, at, n, error));
+        HONE_TRY(read_bytes(b, b->bytes, at, n, error));
+        hone_convert(a->tensor->dtype, a->bytes, HONE_F32, values, (size_t)n);
+        hone_convert(b->tensor->dtype, b->bytes, HONE_F32, values + PIECE, (size_t)n);
+        *equal = memcmp(values, values + PIECE, (size_t)n * sizeof *values) == 0;
+    }
+    return HONE_OK;
+}
+
+static hone_status compare_scattered(window *a, window *b, bool *equal, hone_error *error)
+{
+    size_t bytes;
+    if (!hone_size_mul((size_t)a->tensor->elements, 2 * sizeof(float), &bytes))
+        return hone_fail_memory(error, "two tensors", 0);
+    char *values = hone_pages_alloc(bytes);
+    if (values == NULL)
+        return hone_fail_memory(error, "two tensors", bytes);
+    hone_status status = read_scattered(a, HONE_F32, values, error);
+    if (status == HONE_OK)
+        status = read_scattered(b, HONE_F32, values + bytes / 2, error);
+    *equal = status == HONE_OK && memcmp(values, values + bytes / 2, bytes / 2) == 0;
+    hone_pages_free(values, bytes);
+    return status;
+}
+
+hone_status hone_weight_source_equal(const hone_weight_source *source, const hone_stored_tensor *a,
+                                     const hone_stored_tensor *b, bool *equal, hone_error *error)
+{
+    *equal = same_shape(a, b) && is_float(a) && is_float(b);
+    if (!*equal || a->elements == 0 || same_place(a, b))
+        return HONE_OK;
+    window one = {0}, two = {0};
+    float *values = hone_alloc(2 * PIECE * sizeof *values);
+    hone_status status = values != NULL ? HONE_OK : hone_fail_memory(error, "comparing", PIECE);
+    if (status == HONE_OK)
+        status = open_window(source, a, &one, error);
+    if (status == HONE_OK)
+        status = open_window(source, b, &two, error);
+    if (status == HONE_OK)
+        status = is_row_major(a) && is_row_major(b)
+                     ? compare_in_order(&one, &two, values, equal, error)
+                     : compare_scattered(&one, &two, equal, error);
+    close_window(&one);
+    close_window(&two);
+    hone_free(values);
     return status;
 }

@@ -7,6 +7,7 @@
 #include "base/failure.h"
 #include "tensor/dtype.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define HONE_MAX_DIMS 8
@@ -45,6 +46,10 @@ const char *hone_weight_source_metadata(const hone_weight_source *source, const 
 hone_status hone_weight_source_read(const hone_weight_source *source,
                                     const hone_stored_tensor *tensor, hone_dtype to, void *target,
                                     hone_error *error);
+/* Whether two tensors have one shape and, as F32, the same values; those of other than float types
+ * are never equal. Two names of one payload are not read. */
+hone_status hone_weight_source_equal(const hone_weight_source *source, const hone_stored_tensor *a,
+                                     const hone_stored_tensor *b, bool *equal, hone_error *error);
 
 /* One tensor to be written. `data` is row-major in `stored` type; it is converted to `dtype`. */
 typedef struct hone_tensor_out {

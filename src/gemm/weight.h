@@ -20,8 +20,6 @@ typedef struct hone_weight {
     bool transposed;       /* MATRIX of a linear: false (out,in); true (in,out), as Conv1D */
     bool trainable;
     bool decay;     /* weight decay applies: a matrix, not a bias, norm or IA3 vector */
-    bool optional;  /* may be missing on disk: see tied_to */
-    int tied_to;    /* number of the weight that this one shares when it is not on disk, or -1 */
     float init_std; /* initialization from scratch: N(0, init_std); 0: constant */
     float init_constant;
 

@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "graph/program.h"
 
+enum { HONE_FAMILY_NAMES = 4 }; /* in each list, which ends with NULL */
+
 /* A family turns a config.json into a program. One file each; families.c lists them. */
 typedef struct hone_family {
     const char *model_type; /* "gpt2" */
@@ -12,8 +14,12 @@ typedef struct hone_family {
     /* `own_head`: the folder's lm_head differs from the embedding, whatever the config says. */
     hone_status (*build)(const hone_json *config, const char *path, bool own_head,
                          hone_program *program, hone_error *error);
-    const char *embedding, *head; /* names of the two weights that may be one */
-    const char *prefix;           /* of names that some folders lack: "transformer." */
+    /* Names of the embedding; the first is the program's. A folder may hold it under any of them,
+     * one or several, which are then equal, for what writes a folder keeps one of the names of a
+     * tensor, whichever comes first to it. */
+    const char *embedding[HONE_FAMILY_NAMES];
+    const char *head; /* one more of these names, unless the program has a weight of this name */
+    const char *prefixes[HONE_FAMILY_NAMES]; /* that names may lack on disk: "transformer." */
     /* Whether a tensor on disk that no weight asks for is known and may be dropped. */
     bool (*ignores)(const char *name);
 } hone_family;

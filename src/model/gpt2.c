@@ -158,18 +158,13 @@ static hone_weight matrix(int64_t rows, int64_t columns, bool transposed, double
                          .columns = columns,
                          .transposed = transposed,
                          .decay = true,
-                         .tied_to = -1,
                          .init_std = (float)std};
 }
 
 static hone_weight vector(int64_t rows, float value)
 {
-    return (hone_weight){.use = HONE_WEIGHT_VECTOR,
-                         .dims = 1,
-                         .rows = rows,
-                         .columns = 1,
-                         .tied_to = -1,
-                         .init_constant = value};
+    return (hone_weight){
+        .use = HONE_WEIGHT_VECTOR, .dims = 1, .rows = rows, .columns = 1, .init_constant = value};
 }
 
 static int norm(gpt2 *m, int x, int layer, const char *name)
@@ -316,8 +311,8 @@ const hone_family hone_family_gpt2 = {
     .model_type = "gpt2",
     .task_type = "CAUSAL_LM",
     .build = build,
-    .embedding = "transformer.wte.weight",
+    .embedding = {"transformer.wte.weight"},
     .head = "lm_head.weight",
-    .prefix = "transformer.",
+    .prefixes = {"transformer."},
     .ignores = ignores,
 };

@@ -18,14 +18,12 @@ static hone_weight matrix(int64_t rows, int64_t columns, bool transposed)
                          .rows = rows,
                          .columns = columns,
                          .transposed = transposed,
-                         .decay = true,
-                         .tied_to = -1};
+                         .decay = true};
 }
 
 static hone_weight vector(int64_t rows)
 {
-    return (hone_weight){
-        .use = HONE_WEIGHT_VECTOR, .dims = 1, .rows = rows, .columns = 1, .tied_to = -1};
+    return (hone_weight){.use = HONE_WEIGHT_VECTOR, .dims = 1, .rows = rows, .columns = 1};
 }
 
 static int add_linear(hone_program *p, int x, const char *name, hone_weight weight, bool bias,

@@ -404,11 +404,17 @@ static void reads_long_transposed_tensors(void **state)
             float value = (float)((r * 31 + c) % 2048);
             hone_convert(HONE_F32, &value, HONE_F16, &halves[c * ROWS + r], 1);
         }
-    static const char pickle[] = ITEM(TENSOR(STORAGE("HalfStorage", "0", "J\xef\x6f\2\0"), "K\0",
-                                             "K\xd3M\xf5\2\x86", "K\1K\xd3\x86"));
+    static const char pickle[] = DICT(TEXT1("a") TENSOR(
+        STORAGE("HalfStorage", "0", "J\xef\x6f\2\0"), "K\0", "K\xd3M\xf5\2\x86",
+        "K\1K\xd3\x86") TEXT1("b") TENSOR(STORAGE("FloatStorage", "1", "J\xef\x6f\2\0"), "K\0",
+                                          "K\xd3M\xf5\2\x86", "M\xf5\2K\1\x86"));
+    static float plain[ROWS * COLUMNS];
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        plain[i] = (float)((i / COLUMNS * 31 + i % COLUMNS) % 2048);
     const zip_entry entries[] = {{"m/data.pkl", pickle, sizeof pickle - 1},
-                                 {"m/data/0", halves, sizeof halves}};
-    bytes file = build_zip(entries, 2);
+                                 {"m/data/0", halves, sizeof halves},
+                                 {"m/data/1", plain, sizeof plain}};
+    bytes file = build_zip(entries, 3);
     hone_weight_source *source;
     hone_error error;
     expect_ok("opening", hone_weight_source_borrow("x.bin", file.data, file.size, &source, &error),
@@ -418,7 +424,13 @@ static void reads_long_transposed_tensors(void **state)
         hone_weight_source_read(source, hone_weight_source_at(source, 0), HONE_F32, found, &error),
         &error);
     for (int i = 0; i < ROWS * COLUMNS; i++)
-        assert_true(found[i] == (float)((i / COLUMNS * 31 + i % COLUMNS) % 2048));
+        assert_true(found[i] == plain[i]);
+    bool equal;
+    expect_ok("comparing",
+              hone_weight_source_equal(source, hone_weight_source_at(source, 0),
+                                       hone_weight_source_at(source, 1), &equal, &error),
+              &error);
+    assert_true(equal);
     hone_weight_source_close(source);
     bytes_free(&file);
 }

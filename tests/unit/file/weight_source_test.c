@@ -334,6 +334,80 @@ static void converts_only_to_float_types(void **state)
     bytes_free(&file);
 }
 
+enum { MANY = 70001 }; /* elements: more than are compared at a time */
+
+static float many[2][MANY];
+
+/* Tensors of one ramp, and of one that differs in its last element, in types that hold it. */
+static void save_twins(const char *path)
+{
+    static const struct {
+        const char *name;
+        hone_dtype type;
+        int64_t rows;
+        int which;
+    } twins[] = {{"f32", HONE_F32, MANY, 0},  {"f16", HONE_F16, MANY, 0},
+                 {"bf16", HONE_BF16, 1, 1},   {"last", HONE_F32, MANY, 1},
+                 {"row", HONE_F32, 1, 0},     {"short", HONE_F32, MANY - 1, 0},
+                 {"again", HONE_F32, MANY, 0}};
+    enum { COUNT = sizeof twins / sizeof *twins };
+    hone_tensor_out tensors[COUNT];
+    hone_error error;
+    for (int i = 0; i < MANY; i++)
+        many[0][i] = many[1][i] = (float)(i % 2048);
+    many[1][MANY - 1] = 7;
+    for (int i = 0; i < COUNT; i++)
+        tensors[i] = (hone_tensor_out){.name = twins[i].name,
+                                       .dtype = twins[i].type,
+                                       .stored = HONE_F32,
+                                       .dims = twins[i].rows == 1 ? 2 : 1,
+                                       .shape = {twins[i].rows, MANY},
+                                       .data = many[twins[i].which]};
+    expect_ok(path, hone_safetensors_write(path, tensors, COUNT, &error), &error);
+}
+
+static void tells_equal_tensors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *one, *other;
+        bool equal;
+    } cases[] = {
+        {NULL, "f32", "f32", true},
+        {NULL, "f32", "again", true},
+        {NULL, "f32", "f16", true},
+        {NULL, "f16", "f32", true},
+        {NULL, "f32", "last", false},
+        {NULL, "row", "bf16", false},
+        {NULL, "f32", "row", false},
+        {NULL, "f32", "short", false},
+        {FIXTURES "plain.bin", "tied_a", "tied_b", true},
+        {FIXTURES "deflated.bin", "tied_a", "tied_b", true},
+        {FIXTURES "plain.bin", "tied_a", "tied_row", false},
+        {FIXTURES "plain.bin", "transposed", "transposed", true},
+        {FIXTURES "plain.bin", "empty", "empty", true},
+        {FIXTURES "plain.bin", "ids", "ids", false},
+        {FIXTURES "reference.safetensors", "ids", "mask", false},
+    };
+    char twins[512];
+    snprintf(twins, sizeof twins, "%s", scratch("twins.safetensors"));
+    save_twins(twins);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *file = cases[i].file != NULL ? cases[i].file : twins;
+        hone_weight_source *source;
+        hone_error error;
+        bool equal;
+        expect_ok(file, hone_weight_source_open(file, "", &source, &error), &error);
+        const hone_stored_tensor *one = hone_weight_source_find(source, cases[i].one);
+        const hone_stored_tensor *other = hone_weight_source_find(source, cases[i].other);
+        assert_true(one != NULL && other != NULL);
+        expect_ok(file, hone_weight_source_equal(source, one, other, &equal, &error), &error);
+        if (equal != cases[i].equal)
+            fail_msg("%s: %s and %s: %d", file, cases[i].one, cases[i].other, equal);
+        hone_weight_source_close(source);
+    }
+}
+
 static void survives_every_failed_allocation(void **state)
 {
     (void)state;
@@ -413,6 +487,7 @@ int main(void)
         cmocka_unit_test(follows_links_as_the_hub_cache_makes_them),
         cmocka_unit_test(reports_a_file_that_shrinks_after_opening),
         cmocka_unit_test(converts_only_to_float_types),
+        cmocka_unit_test(tells_equal_tensors),
         cmocka_unit_test(survives_every_failed_allocation),
         cmocka_unit_test(opens_real_models),
     };
