@@ -31,19 +31,18 @@ static hone_status read_config(hone_model *model, hone_error *error)
         model->family = hone_family_find(type);
         if (model->family == NULL)
             status = hone_fail_at(error, HONE_INPUT, path, -1, -1,
-                                  "\"model_type\" is \"%s\"; hone knows gpt2", type);
+                                  "\"model_type\" is \"%s\"; hone knows gpt2, t5 and mt5", type);
     }
     hone_free(path);
     return status;
 }
 
-static hone_status build_program(hone_model *model, bool own_head, hone_error *error)
+static hone_status build_program(hone_model *model, hone_stored_head head, hone_error *error)
 {
     char *path = hone_path_join(model->folder, "config.json");
     if (path == NULL)
         return hone_fail_memory(error, "path", 0);
-    hone_status status =
-        model->family->build(model->config, path, own_head, &model->program, error);
+    hone_status status = model->family->build(model->config, path, head, &model->program, error);
     hone_free(path);
     for (size_t i = 0; i < model->program.weight_count; i++)
         model->base_parameters += hone_weight_elements(&model->program.weights[i]);
@@ -133,7 +132,7 @@ static hone_status open_parts(hone_model *model, const hone_model_settings *sett
                               const hone_adapter_settings *training, hone_error *error)
 {
     hone_weight_source *source = NULL;
-    bool own_head = false;
+    hone_stored_head head = HONE_HEAD_UNREAD;
     HONE_TRY(choose_compute(model, settings->compute, error));
     HONE_TRY(read_config(model, error));
     if (strcmp(settings->init, "random") != 0) {
@@ -143,8 +142,8 @@ static hone_status open_parts(hone_model *model, const hone_model_settings *sett
     }
     hone_status status = HONE_OK;
     if (source != NULL)
-        HONE_TRY_GOTO(hone_model_has_own_head(model->family, source, &own_head, error), done);
-    HONE_TRY_GOTO(build_program(model, own_head, error), done);
+        HONE_TRY_GOTO(hone_model_find_head(model->family, source, &head, error), done);
+    HONE_TRY_GOTO(build_program(model, head, error), done);
     HONE_TRY_GOTO(attach(model, settings, training, error), done);
     HONE_TRY_GOTO(hone_program_check(&model->program, error), done);
     if (source != NULL)

@@ -234,10 +234,10 @@ hone_status hone_model_compare(const hone_model *model, const hone_weight_source
     return status;
 }
 
-hone_status hone_model_has_own_head(const hone_family *family, const hone_weight_source *source,
-                                    bool *out, hone_error *error)
+hone_status hone_model_find_head(const hone_family *family, const hone_weight_source *source,
+                                 hone_stored_head *out, hone_error *error)
 {
-    *out = false;
+    *out = HONE_HEAD_ABSENT;
     bool equal = true;
     stored_names names = find_embedding(family, source);
     const hone_stored_tensor *head = find_name(family, source, family->head);
@@ -252,7 +252,7 @@ hone_status hone_model_has_own_head(const hone_family *family, const hone_weight
     if (head == NULL || names.count == 0 || head->elements != names.found[0]->elements)
         return HONE_OK;
     HONE_TRY(hone_weight_source_equal(source, names.found[0], head, &equal, error));
-    *out = !equal;
+    *out = equal ? HONE_HEAD_EQUAL : HONE_HEAD_OWN;
     return HONE_OK;
 }
 

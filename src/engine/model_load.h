@@ -8,10 +8,10 @@
 const hone_stored_tensor *hone_model_stored(const hone_model *model,
                                             const hone_weight_source *source,
                                             const hone_weight *weight);
-/* Whether the folder holds both an embedding and a head, with different values. HONE_MISMATCH when
- * two names of the embedding hold different values. */
-hone_status hone_model_has_own_head(const hone_family *family, const hone_weight_source *source,
-                                    bool *out, hone_error *error);
+/* What head the folder holds. HONE_MISMATCH when two names of the embedding hold different values.
+ */
+hone_status hone_model_find_head(const hone_family *family, const hone_weight_source *source,
+                                 hone_stored_head *out, hone_error *error);
 /* Holds the tensors on disk against the program's weights before memory is spent on them: all that
  * are missing, unexpected, mis-shaped or of a type that holds no numbers in one HONE_MISMATCH. */
 hone_status hone_model_compare(const hone_model *model, const hone_weight_source *source,

@@ -83,6 +83,8 @@ hone_op hone_op_blank(hone_op_code code, int layer)
         op.outputs[i] = -1;
     for (int i = 0; i < HONE_OP_WEIGHTS; i++)
         op.weights[i] = -1;
+    if (code == HONE_OP_NORM)
+        op.as.norm.scale = 1.0f;
     return op;
 }
 

@@ -29,6 +29,10 @@ typedef struct hone_program {
     bool failed; /* memory ran out while building; hone_program_check says so */
     /* facts of the model */
     int64_t vocabulary, context_length, width, layers;
+    int64_t usual_length;  /* longest document where none is set: context_length, unless positions
+                              are relative and know no limit */
+    bool encoder_decoder;  /* batches have a source */
+    int32_t decoder_start; /* id that a target begins from, with encoder_decoder */
 } hone_program;
 
 /* Builders return the number of what they added, or -1 after a failure of memory, which sticks:

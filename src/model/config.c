@@ -1,6 +1,7 @@
 /* Typed fields of a config.json: see config.h. */
 #include "model/config.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -224,4 +225,61 @@ hone_status hone_config_refuse(hone_config config, const char *const *keys, size
                             keys[i]);
     }
     return HONE_OK;
+}
+
+void hone_config_note(hone_config_findings *findings, hone_config config, hone_status status)
+{
+    if (status == HONE_OK)
+        return;
+    if (findings->count++ == 0)
+        hone_fail_at(findings->all, status, config.path, -1, -1, "%s", findings->one.message);
+    else
+        hone_error_append(findings->all, "\n  %s", findings->one.message);
+}
+
+static hone_status read_field(hone_config config, const hone_config_field *field, void *object,
+                              hone_error *error)
+{
+    void *at = (char *)object + field->offset;
+    int64_t absent = isnan(field->absent) ? HONE_CONFIG_REQUIRED : (int64_t)field->absent;
+    switch (field->kind) {
+    case HONE_CONFIG_INTEGER:
+        return hone_config_integer(config, field->key, absent, (int64_t)field->least,
+                                   (int64_t)field->most, at, error);
+    case HONE_CONFIG_REAL:
+        return hone_config_real(config, field->key, field->absent, field->least, field->most, at,
+                                error);
+    default: return hone_config_bool(config, field->key, field->absent != 0.0, at, error);
+    }
+}
+
+void hone_config_read(hone_config config, const hone_config_field *fields, size_t field_count,
+                      const char *const *refused, size_t refused_count, void *object,
+                      hone_config_findings *findings)
+{
+    for (size_t i = 0; i < refused_count; i++)
+        hone_config_note(findings, config,
+                         hone_config_refuse(config, &refused[i], 1, &findings->one));
+    for (size_t i = 0; i < field_count; i++)
+        hone_config_note(findings, config, read_field(config, &fields[i], object, &findings->one));
+}
+
+hone_status hone_config_activation(hone_config config, const char *key, const char *name,
+                                   hone_activation *out, hone_error *error)
+{
+    static const struct {
+        const char *name;
+        hone_activation type;
+    } known[] = {{"gelu_new", HONE_GELU_NEW}, {"gelu_pytorch_tanh", HONE_GELU_NEW},
+                 {"gelu", HONE_GELU},         {"relu", HONE_RELU},
+                 {"silu", HONE_SILU},         {"swish", HONE_SILU}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(known[i].name, name) == 0) {
+            *out = known[i].type;
+            return HONE_OK;
+        }
+    return hone_fail_at(error, HONE_INPUT, config.path, -1, -1,
+                        "\"%s\" is \"%s\"; supported are gelu_new, gelu_pytorch_tanh, gelu, "
+                        "relu, silu and swish",
+                        key, name);
 }

@@ -4,6 +4,7 @@
 #define HONE_MODEL_CONFIG_H
 
 #include "base/json.h"
+#include "op/op.h"
 
 /* Another name that Transformers takes for a key. */
 typedef struct hone_config_alias {
@@ -28,6 +29,34 @@ hone_status hone_config_bool(hone_config config, const char *key, bool absent, b
                              hone_error *error);
 hone_status hone_config_text(hone_config config, const char *key, const char *absent,
                              const char **out, hone_error *error);
+
+/* A field of a family's struct and the key that it is read from. */
+typedef struct hone_config_field {
+    const char *key;
+    enum {
+        HONE_CONFIG_INTEGER,
+        HONE_CONFIG_REAL,
+        HONE_CONFIG_BOOL
+    } kind;        /* int64_t, double, bool */
+    double absent; /* what a missing key means; NAN: the key is required */
+    double least, most;
+    size_t offset;
+} hone_config_field;
+
+/* All that is wrong with a config.json goes into one error. */
+typedef struct hone_config_findings {
+    hone_error *all, one; /* `one` is handed to the getters */
+    size_t count;
+} hone_config_findings;
+
+void hone_config_note(hone_config_findings *findings, hone_config config, hone_status status);
+/* Fills the fields of *object, and refuses keys (see hone_config_refuse). */
+void hone_config_read(hone_config config, const hone_config_field *fields, size_t field_count,
+                      const char *const *refused, size_t refused_count, void *object,
+                      hone_config_findings *findings);
+/* An activation by Transformers' name. */
+hone_status hone_config_activation(hone_config config, const char *key, const char *name,
+                                   hone_activation *out, hone_error *error);
 
 /* HONE_INPUT unless the file holds an object, in which no key and its other name disagree. */
 hone_status hone_config_check(hone_config config, hone_error *error);

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-extern const hone_family hone_family_gpt2;
+extern const hone_family hone_family_gpt2, hone_family_t5, hone_family_mt5;
 
-static const hone_family *const families[] = {&hone_family_gpt2};
+static const hone_family *const families[] = {&hone_family_gpt2, &hone_family_t5, &hone_family_mt5};
 
 const hone_family *hone_family_find(const char *model_type)
 {

@@ -7,12 +7,19 @@
 
 enum { HONE_FAMILY_NAMES = 4 }; /* in each list, which ends with NULL */
 
+/* Whether a folder holds a head beside its embedding. */
+typedef enum hone_stored_head {
+    HONE_HEAD_UNREAD, /* no weight file is read: config.json decides */
+    HONE_HEAD_ABSENT,
+    HONE_HEAD_EQUAL, /* the same values */
+    HONE_HEAD_OWN    /* other values: it is not tied, whatever config.json says */
+} hone_stored_head;
+
 /* A family turns a config.json into a program. One file each; families.c lists them. */
 typedef struct hone_family {
     const char *model_type; /* "gpt2" */
     const char *task_type;  /* PEFT's: "CAUSAL_LM" */
-    /* `own_head`: the folder's lm_head differs from the embedding, whatever the config says. */
-    hone_status (*build)(const hone_json *config, const char *path, bool own_head,
+    hone_status (*build)(const hone_json *config, const char *path, hone_stored_head head,
                          hone_program *program, hone_error *error);
     /* Names of the embedding; the first is the program's. A folder may hold it under any of them,
      * one or several, which are then equal, for what writes a folder keeps one of the names of a

@@ -256,7 +256,7 @@ static int block(gpt2 *m, int x, int layer)
     return add(m, x, y, layer, "mlp.residual");
 }
 
-static hone_status build(const hone_json *json, const char *path, bool own_head,
+static hone_status build(const hone_json *json, const char *path, hone_stored_head stored,
                          hone_program *program, hone_error *error)
 {
     gpt2 m = {.program = program};
@@ -265,7 +265,7 @@ static hone_status build(const hone_json *json, const char *path, bool own_head,
     HONE_TRY(read_config(config, &m, &tied, error));
     remark(config);
     program->vocabulary = m.vocabulary;
-    program->context_length = m.positions;
+    program->context_length = program->usual_length = m.positions;
     program->width = m.width;
     program->layers = m.layers;
 
@@ -286,7 +286,7 @@ static hone_status build(const hone_json *json, const char *path, bool own_head,
     hone_op head = hone_op_blank(HONE_OP_HEAD, -1);
     head.inputs[0] = x;
     head.weights[0] = tokens;
-    if (!tied || own_head)
+    if (!tied || stored == HONE_HEAD_OWN)
         head.weights[0] = hone_program_weight(program, matrix(m.vocabulary, m.width, false, m.init),
                                               "lm_head.weight");
     hone_program_append(program, head, "lm_head");

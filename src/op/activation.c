@@ -1,21 +1,24 @@
-/* Activations: relu, gelu (erf), gelu_new (tanh), silu.
- * Source:  Hendrycks and Gimpel 2016, arXiv:1606.08415; gelu_new is its tanh approximation.
- * Shapes:  x, y (N,C).
+/* Activations: y = dropout(f(x)) with f relu, gelu (erf), gelu_new (tanh) or silu; or, gated,
+ * y = dropout(f(x) g).
+ * Source:  Hendrycks and Gimpel 2016, arXiv:1606.08415; gelu_new is its tanh approximation. Gated:
+ *          Shazeer 2020, arXiv:2002.05202.
+ * Shapes:  x, g, y (N,C).
  * Errors:  none (a kernel). */
 #include "op/kernel.h"
+
+enum { BUFFERS = 4 }; /* rows of x, g, y or dy, and a result */
 
 static unsigned activation_saved(const hone_op *op,
                                  const hone_weight *const weight[HONE_OP_WEIGHTS])
 {
-    (void)op;
     (void)weight;
-    return HONE_SAVES_INPUT(0);
+    return HONE_SAVES_INPUT(0) | (op->inputs[1] >= 0 ? HONE_SAVES_INPUT(1) : 0);
 }
 
 static size_t activation_scratch(const hone_op *op, const hone_op_shape *shape)
 {
     (void)op;
-    return row_buffers_size(shape->threads, 3, shape->in_width[0]);
+    return row_buffers_size(shape->threads, BUFFERS, shape->in_width[0]);
 }
 
 /* 0.5 x (1 + tanh u) = x / (1 + e^(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3). */
@@ -68,34 +71,51 @@ static inline vec slope_of(hone_activation type, vec x)
     return vec_load(lane);
 }
 
-/* y = f(x), or y = dy f'(x) when dy is given. Buffers are padded to whole vectors; rows in place
- * are not, so a row's last part goes through a small one. */
-static void apply_row(hone_activation type, const float *x, const float *dy, float *y, int64_t n)
+/* y = f(x), or y = y f'(x) with `slope`. Buffers are padded to whole vectors; rows in place are
+ * not, so a row's last part goes through a small one. y may be x. */
+static void apply_row(hone_activation type, bool slope, const float *x, float *y, int64_t n)
 {
     int64_t j = 0;
     for (; j + LANES <= n; j += LANES) {
         vec v = vec_load(x + j);
-        vec_store(y + j, dy == NULL ? value_of(type, v) : slope_of(type, v) * vec_load(dy + j));
+        vec_store(y + j, slope ? slope_of(type, v) * vec_load(y + j) : value_of(type, v));
     }
     if (j < n) {
         float in[LANES] = {0}, out[LANES];
         memcpy(in, x + j, (size_t)(n - j) * sizeof(float));
         vec v = vec_load(in);
-        vec_store(out, dy == NULL ? value_of(type, v) : slope_of(type, v));
+        vec_store(out, slope ? slope_of(type, v) : value_of(type, v));
         for (int64_t i = 0; i < n - j; i++)
-            y[j + i] = dy == NULL ? out[i] : out[i] * dy[j + i];
+            y[j + i] = slope ? out[i] * y[j + i] : out[i];
     }
+}
+
+static void multiply_row(float *y, const float *g, int64_t n)
+{
+    for (int64_t j = 0; j < n; j++)
+        y[j] *= g[j];
+}
+
+static void drop_row(const hone_op_run *run, int64_t row, float *y, int64_t n)
+{
+    if (dropout_is_on(run))
+        dropout_apply(run->random, run->op->dropout, dropout_row_start(run, row, n), y, n);
 }
 
 static void forward_task(void *context, int64_t task, int thread)
 {
     const hone_op_run *run = context;
     int64_t width = run->in[0].width;
-    float *x_buffer = row_buffer(run->scratch, thread, 3, 0, width);
-    float *y_buffer = row_buffer(run->scratch, thread, 3, 1, width);
+    hone_activation type = run->op->as.activation.type;
+    float *x_buffer = row_buffer(run->scratch, thread, BUFFERS, 0, width);
+    float *g_buffer = row_buffer(run->scratch, thread, BUFFERS, 1, width);
+    float *y_buffer = row_buffer(run->scratch, thread, BUFFERS, 2, width);
     for (int64_t row = task * TASK_ROWS; row < task_end(run, task); row++) {
         float *y = row_open(run->out[0], row, y_buffer);
-        apply_row(run->op->as.activation.type, row_read(run->in[0], row, x_buffer), NULL, y, width);
+        apply_row(type, false, row_read(run->in[0], row, x_buffer), y, width);
+        if (run->in[1].data != NULL)
+            multiply_row(y, row_read(run->in[1], row, g_buffer), width);
+        drop_row(run, row, y, width);
         row_write(run->out[0], row, y);
     }
 }
@@ -109,27 +129,32 @@ static void backward_task(void *context, int64_t task, int thread)
 {
     const hone_op_run *run = context;
     int64_t width = run->in[0].width;
-    float *x_buffer = row_buffer(run->scratch, thread, 3, 0, width);
-    float *dy_buffer = row_buffer(run->scratch, thread, 3, 1, width);
-    float *dx_buffer = row_buffer(run->scratch, thread, 3, 2, width);
+    hone_activation type = run->op->as.activation.type;
+    float *x_buffer = row_buffer(run->scratch, thread, BUFFERS, 0, width);
+    float *g_buffer = row_buffer(run->scratch, thread, BUFFERS, 1, width);
+    float *dy = row_buffer(run->scratch, thread, BUFFERS, 2, width);
+    float *dg = row_buffer(run->scratch, thread, BUFFERS, 3, width);
     for (int64_t row = task * TASK_ROWS; row < task_end(run, task); row++) {
         const float *x = row_read(run->in[0], row, x_buffer);
-        const float *dy = row_read(run->d_out, row, dy_buffer);
-        if (run->accumulate[0]) {
-            apply_row(run->op->as.activation.type, x, dy, dx_buffer, width);
-            row_put(run->d_in[0], row, dx_buffer, true);
-        } else {
-            float *dx = row_open(run->d_in[0], row, dx_buffer);
-            apply_row(run->op->as.activation.type, x, dy, dx, width);
-            row_write(run->d_in[0], row, dx);
+        load_floats(run->d_out.dtype, view_row(run->d_out, row), dy, width);
+        drop_row(run, row, dy, width);
+        if (run->d_in[1].data != NULL) {
+            apply_row(type, false, x, dg, width);
+            multiply_row(dg, dy, width);
+            row_put(run->d_in[1], row, dg, run->accumulate[1]);
+        }
+        if (run->d_in[0].data != NULL) {
+            if (run->in[1].data != NULL)
+                multiply_row(dy, row_read(run->in[1], row, g_buffer), width);
+            apply_row(type, true, x, dy, width);
+            row_put(run->d_in[0], row, dy, run->accumulate[0]);
         }
     }
 }
 
 static void activation_backward(const hone_op_run *run)
 {
-    if (run->d_in[0].data != NULL)
-        run_tasks(run, divide_up(run->rows, TASK_ROWS), backward_task);
+    run_tasks(run, divide_up(run->rows, TASK_ROWS), backward_task);
 }
 
 const hone_op_kind HONE_ISA_NAME(hone_op_activation) = {

@@ -1,4 +1,5 @@
-/* Layer norm and RMS norm: y = (x - mean) rstd * gain + bias; RMS: no mean, no bias.
+/* Layer norm and RMS norm: y = dropout(scale ((x - mean) rstd * gain + bias)); RMS: no mean, no
+ * bias.
  * Source:  Ba et al. 2016, arXiv:1607.06450; Zhang and Sennrich 2019, arXiv:1910.07467.
  * Shapes:  x, y (N,C); gain, bias (C); statistics (N,2): mean, rstd.
  * Errors:  none (a kernel). */
@@ -47,6 +48,18 @@ static float row_squares(const float *x, int64_t n, float mean)
     return total;
 }
 
+/* Scale and dropout of a result, or of its gradient. */
+static void finish_row(const hone_op_run *run, int64_t row, float *y)
+{
+    int64_t width = run->in[0].width;
+    float scale = run->op->as.norm.scale;
+    if (scale != 1.0f)
+        for (int64_t j = 0; j < width; j++)
+            y[j] *= scale;
+    if (dropout_is_on(run))
+        dropout_apply(run->random, run->op->dropout, dropout_row_start(run, row, width), y, width);
+}
+
 static void forward_task(void *context, int64_t task, int thread)
 {
     const hone_op_run *run = context;
@@ -67,6 +80,7 @@ static void forward_task(void *context, int64_t task, int thread)
         else
             for (int64_t j = 0; j < width; j++)
                 y[j] = (x[j] - mean) * rstd * gain[j];
+        finish_row(run, row, y);
         row_write(run->out[0], row, y);
         if (run->out[1].data != NULL) {
             float *statistics = (float *)(void *)view_row(run->out[1], row);
@@ -119,7 +133,7 @@ static void backward_task(void *context, int64_t task, int thread)
     const hone_op_run *run = context;
     int64_t width = run->in[0].width;
     float *x_buffer = row_buffer(run->scratch, thread, 3, 0, width);
-    float *dy_buffer = row_buffer(run->scratch, thread, 3, 1, width);
+    float *dy = row_buffer(run->scratch, thread, 3, 1, width);
     float *dx_buffer = row_buffer(run->scratch, thread, 3, 2, width);
     bool trains = run->weight[0]->gradient != NULL ||
                   (run->weight[1] != NULL && run->weight[1]->gradient != NULL);
@@ -129,7 +143,8 @@ static void backward_task(void *context, int64_t task, int thread)
     int64_t end = (task + 1) * SUM_ROWS < run->rows ? (task + 1) * SUM_ROWS : run->rows;
     for (int64_t row = task * SUM_ROWS; row < end; row++) {
         const float *x = row_read(run->in[0], row, x_buffer);
-        const float *dy = row_read(run->d_out, row, dy_buffer);
+        load_floats(run->d_out.dtype, view_row(run->d_out, row), dy, width);
+        finish_row(run, row, dy);
         if (run->d_in[0].data != NULL) {
             input_gradient_row(run, row, x, dy, dx_buffer);
             row_put(run->d_in[0], row, dx_buffer, run->accumulate[0]);

@@ -63,8 +63,9 @@ typedef struct hone_op {
         } embedding;             /* weights: tokens (V,C), positions (P,C) or -1 */
         struct {
             float epsilon;
-            bool rms; /* no mean, no bias */
-        } norm;       /* weights: gain, bias (or -1) */
+            bool rms;    /* no mean, no bias */
+            float scale; /* of the result */
+        } norm;          /* weights: gain (or -1), bias (or -1) */
         struct {
             int64_t heads, head_size;
             float scale; /* of q k^T */
@@ -76,7 +77,7 @@ typedef struct hone_op {
                         where input 1 is -1; weight 0: relative bias (buckets, heads) or -1 */
         struct {
             hone_activation type;
-        } activation;
+        } activation; /* inputs: x, and what f(x) is multiplied by, or -1 */
         struct {
             float scale; /* lora_alpha / r, or / sqrt(r) */
         } lora;          /* inputs: x, y of the linear; weights: A (R,C), B (O,R) */

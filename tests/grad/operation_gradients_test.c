@@ -237,6 +237,9 @@ static void norm_of_both_kinds(void **state)
             weight(b, 1, 19, 1, false);
         b->op.as.norm.epsilon = 1e-5f;
         b->op.as.norm.rms = rms == 1;
+        b->op.as.norm.scale = rms == 1 ? 0.7f : 1.0f;
+        b->op.dropout = rms == 1 ? 0.2f : 0.0f;
+        b->run.training = true;
         check(b);
     }
 }
@@ -314,6 +317,19 @@ static void activations_of_all_types(void **state)
         b->op.as.activation.type = types[i];
         check(b);
     }
+}
+
+static void activation_with_gate_and_dropout(void **state)
+{
+    (void)state;
+    bench *b = make(HONE_OP_ACTIVATION);
+    input(b, 0, 37);
+    input(b, 1, 37);
+    output(b, 0, 37);
+    b->op.as.activation.type = HONE_GELU_NEW;
+    b->op.dropout = 0.3f;
+    b->run.training = true;
+    check(b);
 }
 
 static void relu_passes_only_what_is_positive(void **state)
@@ -410,6 +426,7 @@ int main(void)
         cmocka_unit_test(attention_causal_and_full),
         cmocka_unit_test(attention_over_separate_inputs),
         cmocka_unit_test(activations_of_all_types),
+        cmocka_unit_test(activation_with_gate_and_dropout),
         cmocka_unit_test(relu_passes_only_what_is_positive),
         cmocka_unit_test(add_with_and_without_dropout),
         cmocka_unit_test(scale_of_columns),

@@ -1,7 +1,8 @@
 /* Runs a model once over packed documents and writes every gradient, so that they can be compared
  * with another implementation's.
  * usage: dump_gradients MODEL METHOD COMPUTE CHECKPOINTING(0|1) OUT.safetensors RUNS ids,ids,...
- * ... METHOD: lora ia3 full, or a PEFT folder to go on with. Each further argument is one document.
+ * ... METHOD: lora ia3 full, or a PEFT folder to go on with. Each further argument is one document:
+ * its ids, or, for an encoder-decoder model, those of its source, a colon, and those of its target.
  * RUNS repeats forward and backward on the same memory before the gradients are written, so that a
  * value left over from an earlier run would show. Prints the loss of each run. */
 #include "engine/model.h"
@@ -15,26 +16,47 @@
 enum { MOST_ROWS = 65536 };
 
 static int32_t ids[MOST_ROWS], positions[MOST_ROWS], labels[MOST_ROWS];
-static int64_t starts[MOST_ROWS];
+static int32_t source_ids[MOST_ROWS], source_positions[MOST_ROWS];
+static int64_t starts[MOST_ROWS], source_starts[MOST_ROWS];
 static float logprobs[MOST_ROWS];
 
-static hone_batch parse(int count, char **documents)
+/* Appends ids up to a colon or the text's end to a stream; what follows the colon. */
+static char *parse_ids(char *text, int32_t *to, int32_t *places, int64_t *rows)
 {
-    hone_batch batch = {.target = {.ids = ids, .positions = positions, .starts = starts},
-                        .labels = labels};
-    for (int d = 0; d < count; d++) {
-        int32_t at = 0;
-        for (char *text = documents[d]; *text != '\0';) {
-            ids[batch.target.rows] = (int32_t)strtol(text, &text, 10);
-            positions[batch.target.rows] = at++;
-            labels[batch.target.rows] = HONE_NO_LABEL;
-            if (at > 1)
-                labels[batch.target.rows - 1] = ids[batch.target.rows];
-            batch.target.rows++;
-            text += *text == ',';
-        }
-        starts[++batch.segments] = batch.target.rows;
+    for (int32_t at = 0; *text != '\0' && *text != ':'; text += *text == ',') {
+        to[*rows] = (int32_t)strtol(text, &text, 10);
+        places[(*rows)++] = at++;
     }
+    return text + (*text == ':');
+}
+
+static void parse_document(char *text, const hone_program *program, hone_batch *batch)
+{
+    int64_t first = batch->target.rows;
+    if (program->encoder_decoder)
+        text = parse_ids(text, source_ids, source_positions, &batch->source.rows);
+    parse_ids(text, ids, positions, &batch->target.rows);
+    int64_t last = batch->target.rows - 1;
+    for (int64_t row = first; row <= last; row++)
+        labels[row] = row < last ? ids[row + 1] : HONE_NO_LABEL;
+    if (program->encoder_decoder) { /* every id is predicted, the first from the start */
+        memmove(labels + first + 1, labels + first, (size_t)(last - first) * sizeof *labels);
+        labels[first] = ids[first];
+        memmove(ids + first + 1, ids + first, (size_t)(last - first) * sizeof *ids);
+        ids[first] = program->decoder_start;
+    }
+    starts[++batch->segments] = batch->target.rows;
+    source_starts[batch->segments] = batch->source.rows;
+}
+
+static hone_batch parse(int count, char **documents, const hone_program *program)
+{
+    hone_batch batch = {
+        .target = {.ids = ids, .positions = positions, .starts = starts},
+        .source = {.ids = source_ids, .positions = source_positions, .starts = source_starts},
+        .labels = labels};
+    for (int d = 0; d < count; d++)
+        parse_document(documents[d], program, &batch);
     return batch;
 }
 
@@ -97,8 +119,9 @@ int main(int argc, char **argv)
     hone_model *model;
     if (hone_model_open(&settings, &adapter, &model, &error) != HONE_OK)
         return fail(&error);
-    hone_batch batch = parse(argc - 7, argv + 7);
+    hone_batch batch = parse(argc - 7, argv + 7, &model->program);
     hone_plan_options options = {.rows = batch.target.rows,
+                                 .source_rows = batch.source.rows,
                                  .compute = model->compute,
                                  .training = true,
                                  .checkpointing = argv[4][0] == '1'};
