@@ -86,6 +86,38 @@ static bool through_f32(const hone_product *p)
     return ok;
 }
 
+/* An f32 operand in bf16, laid out as it was; the caller frees its data, which is NULL when there
+ * was no memory for it. */
+static hone_matrix narrow(const hone_matrix *matrix, int64_t rows, int64_t columns)
+{
+    bool by_rows = matrix->column_stride == 1;
+    int64_t lines = by_rows ? rows : columns, length = by_rows ? columns : rows;
+    uint16_t *copy = hone_alloc((size_t)(lines * length) * sizeof *copy);
+    for (int64_t i = 0; copy != NULL && i < lines; i++)
+        hone_convert(HONE_F32, element_at(matrix, by_rows ? i : 0, by_rows ? 0 : i), HONE_BF16,
+                     copy + i * length, (size_t)length);
+    return (hone_matrix){copy, HONE_BF16, by_rows ? columns : 1, by_rows ? 1 : rows};
+}
+
+/* Products of two types, with `multiply` for what they become. False when there was no memory. */
+static bool through_bf16(const hone_product *p, void (*multiply)(const hone_product *))
+{
+    hone_product half = *p;
+    bool left = p->a.dtype == HONE_F32;
+    if (left)
+        half.a = narrow(&p->a, p->m, p->k);
+    else
+        half.b = narrow(&p->b, p->k, p->n);
+    union {
+        const void *in;
+        void *out;
+    } copy = {left ? half.a.data : half.b.data};
+    if (copy.in != NULL)
+        multiply(&half);
+    hone_free(copy.out);
+    return copy.in != NULL;
+}
+
 static _Thread_local bool entered;
 
 void hone_matmul(const hone_product *p)
@@ -97,7 +129,9 @@ void hone_matmul(const hone_product *p)
         entered = true;
     }
     bool done = false;
-    if (p->k > 0 && p->a.dtype == HONE_F32 && p->c_dtype == HONE_F32) {
+    if (p->k > 0 && p->a.dtype != p->b.dtype)
+        done = through_bf16(p, hone_matmul);
+    else if (p->k > 0 && p->a.dtype == HONE_F32 && p->c_dtype == HONE_F32) {
         done = hone_backend_f32(p);
         if (done && p->bias != NULL)
             add_bias(p);
@@ -143,6 +177,9 @@ void hone_matmul_parallel(const hone_product *p)
 {
     enum { TILE_ROWS = 256, LEAST_TILES = 8, LEAST_COLUMNS = 128, MOST_COLUMNS = 8448 };
     if (p->m <= 0 || p->n <= 0 || (p->m <= HONE_SKINNY_ROWS && hone_skinny_matmul(p)))
+        return;
+    if (p->m <= HONE_SKINNY_ROWS && p->a.dtype == HONE_F32 && p->b.dtype == HONE_BF16 &&
+        through_bf16(p, hone_matmul_parallel))
         return;
     int64_t down = (p->m + TILE_ROWS / 2) / TILE_ROWS;
     down = down > 0 ? down : 1;

@@ -17,7 +17,8 @@ typedef struct hone_matrix {
 } hone_matrix;
 
 /* C (M,N) = A (M,K) B (K,N), or C += when `accumulate`; then bias (N, f32) is added when not NULL.
- * A and B have one type; C is F32 or BF16 with column stride 1. Sums are f32. */
+ * Where A and B have two types, the F32 one is narrowed to BF16 first. C is F32 or BF16 with column
+ * stride 1. Sums are f32. */
 typedef struct hone_product {
     int64_t m, n, k;
     hone_matrix a, b;

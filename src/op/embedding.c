@@ -1,5 +1,6 @@
-/* Token and position vectors: y = dropout(tokens[id] + positions[position + offset]).
- * Shapes:  tokens (V,C); positions (P,C) or none; y (N,C), f32.
+/* Token and position vectors: y = dropout(tokens[id] + positions[position + offset]), or the same
+ * of one of the two.
+ * Shapes:  tokens (V,C); positions (P,C); y (N,C).
  * Errors:  none (a kernel): ids and positions were checked when the batch was made. */
 #include "op/kernel.h"
 
@@ -35,9 +36,12 @@ static void forward_task(void *context, int64_t task, int thread)
     for (int64_t row = task * TASK_ROWS; row < end; row++) {
         const hone_weight *tokens = run->weight[0], *positions = run->weight[1];
         float *y = row_open(run->out[0], row, sum);
-        load_floats(tokens->dtype, weight_row(tokens, run->stream->ids[row]), y, width);
-        if (positions != NULL) {
-            int64_t at = run->stream->positions[row] + op->as.embedding.position_offset;
+        int64_t at = run->stream->positions[row] + op->as.embedding.position_offset;
+        if (tokens == NULL)
+            load_floats(positions->dtype, weight_row(positions, at), y, width);
+        else
+            load_floats(tokens->dtype, weight_row(tokens, run->stream->ids[row]), y, width);
+        if (tokens != NULL && positions != NULL) {
             load_floats(positions->dtype, weight_row(positions, at), position, width);
             for (int64_t j = 0; j < width; j++)
                 y[j] += position[j];
@@ -77,6 +81,13 @@ static void gradient_task(void *context, int64_t task, int thread)
 
 enum { SCATTER_COLUMNS = 64 };
 
+static bool trains_token(const hone_op_run *run, int32_t id)
+{
+    const hone_op *op = run->op;
+    return run->weight[0] != NULL && run->weight[0]->gradient != NULL &&
+           !(op->as.embedding.pads && id == op->as.embedding.pad_token);
+}
+
 /* One slice of columns for all rows in order: no two tasks meet, and the order is fixed. */
 static void scatter_task(void *context, int64_t task, int thread)
 {
@@ -87,7 +98,7 @@ static void scatter_task(void *context, int64_t task, int thread)
     const hone_weight *tokens = run->weight[0], *positions = run->weight[1];
     for (int64_t row = 0; row < run->rows; row++) {
         const float *g = gradient_block(run) + row * width + start;
-        if (tokens->gradient != NULL) {
+        if (trains_token(run, run->stream->ids[row])) {
             float *to = tokens->gradient + run->stream->ids[row] * width + start;
             for (int64_t j = 0; j < count; j++)
                 to[j] += g[j];

@@ -149,7 +149,7 @@ static void forward_task(void *context, int64_t task, int thread)
 /* bf16 copies of the adapter for this run. */
 static void narrow_weights(const hone_op_run *run, const workspace *w)
 {
-    if (run->in[0].dtype != HONE_BF16)
+    if (run->in[0].dtype != HONE_BF16 && run->out[0].dtype != HONE_BF16)
         return;
     store_floats(HONE_BF16, run->weight[0]->data, w->a, hone_weight_elements(run->weight[0]));
     store_floats(HONE_BF16, run->weight[1]->data, w->b, hone_weight_elements(run->weight[1]));

@@ -1,5 +1,5 @@
 /* Layer norm and RMS norm: y = dropout(scale ((x - mean) rstd * gain + bias)); RMS: no mean, no
- * bias.
+ * bias. Gain and bias may be missing.
  * Source:  Ba et al. 2016, arXiv:1607.06450; Zhang and Sennrich 2019, arXiv:1910.07467.
  * Shapes:  x, y (N,C); gain, bias (C); statistics (N,2): mean, rstd.
  * Errors:  none (a kernel). */
@@ -64,7 +64,7 @@ static void forward_task(void *context, int64_t task, int thread)
 {
     const hone_op_run *run = context;
     int64_t width = run->in[0].width;
-    const float *gain = run->weight[0]->data;
+    const float *gain = run->weight[0] != NULL ? run->weight[0]->data : NULL;
     const float *bias = run->weight[1] != NULL ? run->weight[1]->data : NULL;
     float *x_buffer = row_buffer(run->scratch, thread, 3, 0, width);
     float *y_buffer = row_buffer(run->scratch, thread, 3, 1, width);
@@ -74,7 +74,10 @@ static void forward_task(void *context, int64_t task, int thread)
         float variance = row_squares(x, width, mean) / (float)width;
         float rstd = 1.0f / sqrtf(variance + run->op->as.norm.epsilon);
         float *y = row_open(run->out[0], row, y_buffer);
-        if (bias != NULL)
+        if (gain == NULL)
+            for (int64_t j = 0; j < width; j++)
+                y[j] = (x[j] - mean) * rstd;
+        else if (bias != NULL)
             for (int64_t j = 0; j < width; j++)
                 y[j] = (x[j] - mean) * rstd * gain[j] + bias[j];
         else
@@ -100,25 +103,32 @@ static void input_gradient_row(const hone_op_run *run, int64_t row, const float 
                                float *dx)
 {
     int64_t width = run->in[0].width;
-    const float *gain = run->weight[0]->data;
+    const float *gain = run->weight[0] != NULL ? run->weight[0]->data : NULL;
     const float *statistics = (const float *)(const void *)view_row(run->out[1], row);
     float mean = statistics[0], rstd = statistics[1];
     vec sum_g = {0}, sum_gx = {0};
     int64_t j = 0;
     for (; j + LANES <= width; j += LANES) {
-        vec g = vec_load(dy + j) * vec_load(gain + j);
+        vec g = vec_load(dy + j);
+        if (gain != NULL)
+            g *= vec_load(gain + j);
         sum_g += g;
         sum_gx += g * (vec_load(x + j) - mean);
     }
     float mean_g = vec_sum(sum_g), mean_gx = vec_sum(sum_gx);
     for (; j < width; j++) {
-        mean_g += dy[j] * gain[j];
-        mean_gx += dy[j] * gain[j] * (x[j] - mean);
+        float g = gain != NULL ? dy[j] * gain[j] : dy[j];
+        mean_g += g;
+        mean_gx += g * (x[j] - mean);
     }
     mean_g = run->op->as.norm.rms ? 0.0f : mean_g / (float)width;
     mean_gx = mean_gx * rstd * rstd / (float)width;
-    for (j = 0; j < width; j++)
-        dx[j] = rstd * (dy[j] * gain[j] - mean_g - (x[j] - mean) * mean_gx);
+    if (gain == NULL)
+        for (j = 0; j < width; j++)
+            dx[j] = rstd * (dy[j] - mean_g - (x[j] - mean) * mean_gx);
+    else
+        for (j = 0; j < width; j++)
+            dx[j] = rstd * (dy[j] * gain[j] - mean_g - (x[j] - mean) * mean_gx);
 }
 
 static float *partials_of(const hone_op_run *run)
@@ -135,7 +145,7 @@ static void backward_task(void *context, int64_t task, int thread)
     float *x_buffer = row_buffer(run->scratch, thread, 3, 0, width);
     float *dy = row_buffer(run->scratch, thread, 3, 1, width);
     float *dx_buffer = row_buffer(run->scratch, thread, 3, 2, width);
-    bool trains = run->weight[0]->gradient != NULL ||
+    bool trains = (run->weight[0] != NULL && run->weight[0]->gradient != NULL) ||
                   (run->weight[1] != NULL && run->weight[1]->gradient != NULL);
     float *d_gain = partials_of(run) + task * 2 * width, *d_bias = d_gain + width;
     if (trains)

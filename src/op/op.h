@@ -60,12 +60,14 @@ typedef struct hone_op {
     union {
         struct {
             int position_offset; /* added to a position before the lookup (OPT: 2) */
-        } embedding;             /* weights: tokens (V,C), positions (P,C) or -1 */
+            bool pads;           /* the row of pad_token gets no gradient from here, as with ... */
+            int32_t pad_token;   /* ... PyTorch's padding_idx */
+        } embedding;             /* weights: tokens (V,C) or -1, positions (P,C) or -1 */
         struct {
             float epsilon;
             bool rms;    /* no mean, no bias */
             float scale; /* of the result */
-        } norm;          /* weights: gain (or -1), bias (or -1) */
+        } norm;          /* weights: gain and bias; gain alone; or neither */
         struct {
             int64_t heads, head_size;
             float scale; /* of q k^T */

@@ -224,6 +224,57 @@ static void embedding_with_dropout(void **state)
     check(b);
 }
 
+/* Positions alone, into a value of their own; tokens alone, one of which is padding. */
+static void embedding_of_one_kind(void **state)
+{
+    (void)state;
+    for (int tokens = 0; tokens < 2; tokens++) {
+        bench *b = make(HONE_OP_EMBEDDING);
+        output(b, 0, 7);
+        weight(b, tokens ? 0 : 1, tokens ? 11 : 9, 7, false);
+        b->op.as.embedding.position_offset = 2;
+        check(b);
+    }
+}
+
+static void padding_gets_no_gradient(void **state)
+{
+    (void)state;
+    enum { TOKENS = 11, WIDTH = 7, PAD = 10 };
+    float gradient[TOKENS][WIDTH];
+    for (int pads = 0; pads < 2; pads++) {
+        bench *b = make(HONE_OP_EMBEDDING);
+        size_t size;
+        output(b, 0, WIDTH);
+        weight(b, 0, TOKENS, WIDTH, false);
+        b->op.as.embedding.pads = pads == 1;
+        b->op.as.embedding.pad_token = PAD;
+        b->run.scratch = scratch_for(b, &size);
+        hone_op_kind_of(HONE_OP_EMBEDDING)->backward(&b->run);
+        for (int id = 0; id < TOKENS; id++)
+            for (int j = 0; j < WIDTH; j++) {
+                float found = b->gradient[0][id * WIDTH + j];
+                if (pads == 0)
+                    gradient[id][j] = found;
+                else
+                    assert_true(found == (id == PAD ? 0.0f : gradient[id][j]));
+            }
+        hone_pages_free(b->run.scratch, size);
+    }
+    assert_true(gradient[PAD][0] != 0.0f); /* one of the rows is that token */
+}
+
+static void norm_without_weights(void **state)
+{
+    (void)state;
+    bench *b = make(HONE_OP_NORM);
+    input(b, 0, 19);
+    output(b, 0, 19);
+    output(b, 1, 2);
+    b->op.as.norm.epsilon = 1e-5f;
+    check(b);
+}
+
 static void norm_of_both_kinds(void **state)
 {
     (void)state;
@@ -421,7 +472,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(embedding_with_dropout),
+        cmocka_unit_test(embedding_of_one_kind),
+        cmocka_unit_test(padding_gets_no_gradient),
         cmocka_unit_test(norm_of_both_kinds),
+        cmocka_unit_test(norm_without_weights),
         cmocka_unit_test(linear_of_both_layouts),
         cmocka_unit_test(attention_causal_and_full),
         cmocka_unit_test(attention_over_separate_inputs),

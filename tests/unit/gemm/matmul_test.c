@@ -98,6 +98,40 @@ static void bf16_products_equal_the_naive_ones(void **state)
     }
 }
 
+/* The f32 operand holds values that bf16 can, so that narrowing it loses nothing. */
+static void products_of_two_types(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int variant = 0; variant < 8; variant++) {
+            const sizes *s = &cases[i];
+            void *half[2] = {filled(HONE_BF16, s->m * s->k, 1), filled(HONE_BF16, s->k * s->n, 2)};
+            int wide = variant & 1;
+            int64_t n = wide ? s->k * s->n : s->m * s->k;
+            float *full = hone_alloc((size_t)n * sizeof(float));
+            hone_convert(HONE_BF16, half[wide], HONE_F32, full, (size_t)n);
+            hone_matrix side[2];
+            for (int k = 0; k < 2; k++) {
+                int64_t rows = k == 0 ? s->m : s->k, columns = k == 0 ? s->k : s->n;
+                bool by_columns = (variant & (2 << k)) != 0;
+                side[k] =
+                    (hone_matrix){k == wide ? full : half[k], k == wide ? HONE_F32 : HONE_BF16,
+                                  by_columns ? 1 : columns, by_columns ? rows : 1};
+            }
+            hone_product p = {.m = s->m, .n = s->n, .k = s->k, .c_stride = s->n};
+            p.a = side[0];
+            p.b = side[1];
+            compare(p, hone_matmul_parallel);
+            compare(p, hone_matmul);
+            p.c_dtype = HONE_BF16;
+            p.accumulate = true;
+            compare(p, hone_matmul_parallel);
+            hone_free(half[0]);
+            hone_free(half[1]);
+            hone_free(full);
+        }
+}
+
 static void a_row_is_the_same_whatever_is_beside_it(void **state)
 {
     (void)state;
@@ -154,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(f32_products_equal_the_naive_ones),
         cmocka_unit_test(bf16_products_equal_the_naive_ones),
+        cmocka_unit_test(products_of_two_types),
         cmocka_unit_test(a_row_is_the_same_whatever_is_beside_it),
         cmocka_unit_test(the_bits_do_not_depend_on_the_threads),
     };
