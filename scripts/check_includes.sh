@@ -16,6 +16,7 @@ declare -A below=(
     [tensor]="base"
     [text]="base"
     [data]="base tensor"
+    [metric]="base text data"
     [optim]="base tensor"
     [report]="base"
     [file]="base tensor"

@@ -103,6 +103,22 @@
     X(LIST, stop, "", 0, 0, NULL, "TEXT", "End where this text appears")                          \
     X(INTEGER, num_return_sequences, "1", 1, 100000, NULL, "N", "Texts for each prompt")          \
     X(INTEGER, decode_batch_size, "8", 1, 4096, NULL, "N", "Sequences decoded together")
+
+#define HONE_SCORE_SETTINGS(X)                                                                     \
+    X(LIST, metrics, "rouge,bleu", 0, 0, NULL, "NAMES",                                           \
+      "rouge (rouge1, rouge2, rougeL, rougeLsum), bleu, sentence_bleu, nltk_bleu, chrf, chrf++, "  \
+      "exact_match, token_f1, accuracy, macro_f1")                                                \
+    X(BOOL, stemmer, "false", 0, 0, NULL, NULL, "ROUGE: compare Porter's stems of words")         \
+    X(STRING, bleu_tokenize, "13a", 0, 0, "13a|intl|char|none", "NAME",                           \
+      "BLEU: tokenizer, by sacrebleu's name")                                                     \
+    X(STRING, bleu_smooth, "exp", 0, 0, "exp|floor|add-k|none", "NAME",                           \
+      "BLEU: smoothing, by sacrebleu's name")                                                     \
+    X(REAL, bleu_smooth_value, "-1", -1, 1e6, NULL, "X",                                          \
+      "BLEU: value of floor and add-k; -1: 0.1 and 1")                                            \
+    X(BOOL, lowercase, "false", 0, 0, NULL, NULL, "BLEU, chrF, accuracy: case does not count")    \
+    X(INTEGER, bootstrap_samples, "1000", 0, 1e6, NULL, "N", "Resamples for intervals; 0: none")  \
+    X(INTEGER, bootstrap_seed, "12345", 0, 9007199254740991.0, NULL, "N", "Seed of the resamples") \
+    X(REAL, confidence, "0.95", 0.5, 0.9999, NULL, "P", "Confidence of the intervals")
 /* clang-format on */
 
 typedef struct hone_model_settings {
@@ -120,6 +136,9 @@ typedef struct hone_train_settings {
 typedef struct hone_generate_settings {
     HONE_GENERATE_SETTINGS(HONE_OPTION_FIELD)
 } hone_generate_settings;
+typedef struct hone_score_settings {
+    HONE_SCORE_SETTINGS(HONE_OPTION_FIELD)
+} hone_score_settings;
 
 /* The table of each struct, bound to an object. Call hone_options_init on it before use. */
 hone_option_set hone_model_option_set(hone_model_settings *object);
@@ -127,5 +146,6 @@ hone_option_set hone_adapter_option_set(hone_adapter_settings *object);
 hone_option_set hone_data_option_set(hone_data_settings *object);
 hone_option_set hone_train_option_set(hone_train_settings *object);
 hone_option_set hone_generate_option_set(hone_generate_settings *object);
+hone_option_set hone_score_option_set(hone_score_settings *object);
 
 #endif

@@ -21,6 +21,9 @@ static const hone_option train_options[] = {HONE_TRAIN_SETTINGS(ROW)};
 #define OBJECT hone_generate_settings
 static const hone_option generate_options[] = {HONE_GENERATE_SETTINGS(ROW)};
 #undef OBJECT
+#define OBJECT hone_score_settings
+static const hone_option score_options[] = {HONE_SCORE_SETTINGS(ROW)};
+#undef OBJECT
 
 #define SET(table, title)                                                                          \
     (hone_option_set)                                                                              \
@@ -51,4 +54,9 @@ hone_option_set hone_train_option_set(hone_train_settings *object)
 hone_option_set hone_generate_option_set(hone_generate_settings *object)
 {
     return SET(generate_options, "Generation");
+}
+
+hone_option_set hone_score_option_set(hone_score_settings *object)
+{
+    return SET(score_options, "Scores");
 }
