@@ -43,15 +43,28 @@
     X(STRING, text_field, "text", 0, 0, NULL, "KEY", "Key of plain text rows")                    \
     X(STRING, prompt_field, "prompt", 0, 0, NULL, "KEY", "Key of the prompt in pair rows")        \
     X(STRING, completion_field, "completion", 0, 0, NULL, "KEY", "Key of the completion")         \
+    X(STRING, source_field, "source", 0, 0, NULL, "KEY",                                          \
+      "Key of the source, where pair rows have it in place of a prompt")                           \
+    X(STRING, target_field, "target", 0, 0, NULL, "KEY",                                          \
+      "Key of the target, where pair rows have it in place of a completion")                       \
     X(STRING, prompt_template, "", 0, 0, NULL, "TEXT",                                            \
-      "Text around the prompt, with {prompt} (or any {key} of the row) in it; \\n is a newline")   \
+      "Text around prompt or source, with {prompt} (or any {key} of the row) in it; \\n is a "     \
+      "newline")                                                                                   \
     X(INTEGER, max_length, "0", 0, 1048576, NULL, "N",                                            \
       "Longest document in tokens; 0: all positions that the model has")                           \
+    X(INTEGER, max_source_length, "0", 0, 1048576, NULL, "N",                                     \
+      "Longest source (or prompt) in tokens; 0: max_length, or 512 without a limit")              \
+    X(INTEGER, max_target_length, "0", 0, 1048576, NULL, "N",                                     \
+      "Longest target (or completion) in tokens; 0: likewise")                                     \
     X(STRING, long_documents, "truncate", 0, 0, "truncate|split|refuse", "HOW",                   \
-      "What is done with a document longer than max_length")                                       \
+      "What is done with what is longer; source and target are cut, not split")                   \
     X(STRING, on_bad_line, "error", 0, 0, "error|skip", "HOW", "What is done with a broken line") \
     X(BOOL, allow_empty, "false", 0, 0, NULL, NULL, "Accept rows with nothing to train on")       \
     X(BOOL, append_eos, "true", 0, 0, NULL, NULL, "End each document with the end-of-text token") \
+    X(STRING, objective, "supervised", 0, 0, "supervised|span_corruption", "NAME",                \
+      "span_corruption: an encoder-decoder model restores spans taken out of texts, as T5 did")    \
+    X(REAL, noise_density, "0.15", 0, 0.9, NULL, "P", "Share of a text that is taken out")        \
+    X(REAL, mean_noise_span_length, "3", 1, 1000, NULL, "X", "Tokens in a span, on average")      \
     X(BOOL, shuffle, "true", 0, 0, NULL, NULL, "Shuffle the rows anew each epoch")
 
 #define HONE_TRAIN_SETTINGS(X)                                                                     \

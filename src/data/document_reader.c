@@ -117,6 +117,26 @@ static hone_status parse_template(hone_document_reader *reader, const char *text
     return status;
 }
 
+static bool names_other(const char *field, const char *usual)
+{
+    return field != NULL && strcmp(field, usual) != 0;
+}
+
+/* Which forms go first: see the header. */
+static void order_forms(hone_document_reader *reader, hone_pair_fields prompt,
+                        hone_pair_fields source)
+{
+    bool other_prompt =
+        names_other(prompt.source, "prompt") || names_other(prompt.target, "completion");
+    bool other_source =
+        names_other(source.source, "source") || names_other(source.target, "target");
+    bool source_first = other_source && !other_prompt;
+    reader->pairs[0] = source_first ? source : prompt;
+    reader->pairs[1] = source_first ? prompt : source;
+    reader->text_first = names_other(reader->text_field, "text") && !other_prompt &&
+                         !other_source && reader->part_count == 0;
+}
+
 hone_status hone_document_reader_init(hone_document_reader *reader,
                                       const hone_data_settings *settings, bool prompts_only,
                                       hone_error *error)
@@ -124,8 +144,12 @@ hone_status hone_document_reader_init(hone_document_reader *reader,
     bool failed = false;
     *reader = (hone_document_reader){.prompts_only = prompts_only};
     reader->text_field = copy_field(reader, settings->text_field, &failed);
-    reader->prompt_field = copy_field(reader, settings->prompt_field, &failed);
-    reader->completion_field = copy_field(reader, settings->completion_field, &failed);
+    hone_pair_fields prompt = {copy_field(reader, settings->prompt_field, &failed),
+                               copy_field(reader, settings->completion_field, &failed)};
+    hone_pair_fields source = {copy_field(reader, settings->source_field, &failed),
+                               copy_field(reader, settings->target_field, &failed)};
+    reader->prompt_field = prompt.source;
+    reader->source_field = source.source;
     hone_status status = HONE_OK;
     if (failed)
         status = hone_fail_memory(error, "field names", 0);
@@ -136,11 +160,7 @@ hone_status hone_document_reader_init(hone_document_reader *reader,
         hone_document_reader_deinit(reader);
         return status;
     }
-    const char *text = reader->text_field, *prompt = reader->prompt_field,
-               *completion = reader->completion_field;
-    reader->text_first = text != NULL && strcmp(text, "text") != 0 && !has_template &&
-                         prompt != NULL && strcmp(prompt, "prompt") == 0 && completion != NULL &&
-                         strcmp(completion, "completion") == 0;
+    order_forms(reader, prompt, source);
     return HONE_OK;
 }
 
@@ -158,6 +178,7 @@ void hone_record_deinit(hone_record *record)
     hone_free(record->assembled);
     hone_free(record->ids);
     hone_free(record->labels);
+    hone_free(record->source_ids);
     *record = (hone_record){0};
 }
 
@@ -166,8 +187,11 @@ static bool equals(const hone_json_line_value *string, const char *text, size_t 
     return string->length == length && memcmp(string->text, text, length) == 0;
 }
 
+/* The value under a key; NULL also for a key that is unset. */
 static const hone_json_line_value *find(const hone_record *record, const char *key)
 {
+    if (key == NULL)
+        return NULL;
     size_t length = strlen(key);
     for (size_t i = 0; i < record->member_count; i++)
         if (equals(&record->members[i].key, key, length))
@@ -331,7 +355,43 @@ static hone_status read_tokenized(hone_record *record, int64_t vocabulary, place
     return HONE_OK;
 }
 
-static hone_status assemble_prompt(const hone_document_reader *reader, hone_record *record,
+static hone_status read_tokenized_pair(hone_record *record, int64_t vocabulary, bool prompts_only,
+                                       place at)
+{
+    const hone_json_line_value *source = find(record, "source_ids");
+    const hone_json_line_value *target = find(record, "target_ids");
+    record->form = HONE_RECORD_PAIR_IDS;
+    record->count = record->source_count = 0;
+    record->has_labels = false;
+    if (source == NULL || (target == NULL && !prompts_only))
+        return hone_fail_at(at.error, HONE_INPUT, at.file, at.line, -1,
+                            "\"%s\" without \"%s\"; a tokenized pair has both",
+                            source == NULL ? "target_ids" : "source_ids",
+                            source == NULL ? "source_ids" : "target_ids");
+    HONE_TRY(read_ids(source, "source_ids", false, vocabulary, &record->source_ids,
+                      &record->source_capacity, &record->source_count, at));
+    if (target == NULL)
+        return HONE_OK;
+    return read_ids(target, "target_ids", false, vocabulary, &record->ids, &record->ids_capacity,
+                    &record->count, at);
+}
+
+/* The key of the row that a template's {name} stands for. */
+static const char *template_key(const hone_document_reader *reader, const hone_record *record,
+                                const char *name)
+{
+    const char *first = name, *second = NULL;
+    if (strcmp(name, "prompt") == 0 && reader->prompt_field != NULL) {
+        first = reader->prompt_field;
+        second = reader->source_field;
+    } else if (strcmp(name, "source") == 0 && reader->source_field != NULL) {
+        first = reader->source_field;
+        second = reader->prompt_field;
+    }
+    return find(record, first) == NULL && find(record, second) != NULL ? second : first;
+}
+
+static hone_status assemble_source(const hone_document_reader *reader, hone_record *record,
                                    place at)
 {
     size_t used = 0;
@@ -339,11 +399,9 @@ static hone_status assemble_prompt(const hone_document_reader *reader, hone_reco
         const struct hone_template_part *part = &reader->parts[i];
         const char *text = part->literal;
         size_t length = part->length, needed;
-        if (text == NULL) {
-            bool is_prompt = strcmp(part->key, "prompt") == 0 && reader->prompt_field != NULL;
-            HONE_TRY(get_string(record, is_prompt ? reader->prompt_field : part->key, &text,
-                                &length, at));
-        }
+        if (text == NULL)
+            HONE_TRY(
+                get_string(record, template_key(reader, record, part->key), &text, &length, at));
         void *block = record->assembled;
         if (!hone_size_add(used, length, &needed) ||
             !hone_array_reserve(&block, &record->assembled_capacity, needed + 1, 1))
@@ -352,44 +410,77 @@ static hone_status assemble_prompt(const hone_document_reader *reader, hone_reco
         memcpy(record->assembled + used, text, length);
         used = needed;
     }
-    record->prompt = record->assembled;
-    record->prompt_length = used;
+    record->source = record->assembled;
+    record->source_length = used;
     return HONE_OK;
 }
 
-static hone_status read_pair(const hone_document_reader *reader, hone_record *record, place at)
+static hone_status read_pair(const hone_document_reader *reader, const hone_pair_fields *pair,
+                             hone_record *record, place at)
 {
     record->form = HONE_RECORD_PAIR;
     record->text = NULL;
     record->text_length = 0;
-    bool has_completion =
-        reader->completion_field != NULL && find(record, reader->completion_field) != NULL;
-    if (has_completion)
-        HONE_TRY(
-            get_string(record, reader->completion_field, &record->text, &record->text_length, at));
+    if (find(record, pair->target) != NULL)
+        HONE_TRY(get_string(record, pair->target, &record->text, &record->text_length, at));
     if (reader->part_count > 0)
-        return assemble_prompt(reader, record, at);
-    return get_string(record, reader->prompt_field, &record->prompt, &record->prompt_length, at);
+        return assemble_source(reader, record, at);
+    return get_string(record, pair->source, &record->source, &record->source_length, at);
+}
+
+/* The pair form that the row has the keys for, or NULL: it is text, or nothing. Without targets,
+ * what only looks like a source ("source": "wikipedia") goes behind a text. */
+static const hone_pair_fields *find_pair(const hone_document_reader *reader,
+                                         const hone_record *record)
+{
+    bool has_template = reader->part_count > 0;
+    bool has_text = find(record, reader->text_field) != NULL;
+    if (has_text && reader->text_first)
+        return NULL;
+    for (int i = 0; i < 2; i++) {
+        const hone_pair_fields *pair = &reader->pairs[i];
+        if (find(record, pair->target) != NULL &&
+            (has_template || find(record, pair->source) != NULL))
+            return pair;
+    }
+    for (int i = 0; i < 2 && reader->prompts_only; i++) {
+        const hone_pair_fields *pair = &reader->pairs[i];
+        if (has_template || (find(record, pair->source) != NULL && !(i > 0 && has_text)))
+            return pair;
+    }
+    return NULL;
+}
+
+static void append_pair_names(const hone_document_reader *reader, hone_error *error)
+{
+    for (int i = 0; i < 2; i++) {
+        const hone_pair_fields *pair = &reader->pairs[i];
+        if (reader->prompts_only && pair->source != NULL)
+            hone_error_append(error, "\"%s\", ", pair->source);
+        else if (pair->target != NULL && reader->part_count > 0)
+            hone_error_append(error, "the template's keys with \"%s\", ", pair->target);
+        else if (pair->target != NULL && pair->source != NULL)
+            hone_error_append(error, "\"%s\" with \"%s\", ", pair->source, pair->target);
+    }
 }
 
 static hone_status fail_form(const hone_document_reader *reader, const hone_record *record,
                              place at)
 {
-    const char *text = reader->text_field, *prompt = reader->prompt_field,
-               *completion = reader->completion_field;
     hone_fail_at(at.error, HONE_INPUT, at.file, at.line, -1, "expected ");
-    if (prompt != NULL && reader->prompts_only)
-        hone_error_append(at.error, "\"%s\" or ", prompt);
-    else if (completion != NULL && (prompt != NULL || reader->part_count > 0))
-        hone_error_append(at.error, "\"%s\" with \"%s\", or ",
-                          reader->part_count > 0 ? "the template's keys" : prompt, completion);
-    if (text != NULL)
-        hone_error_append(at.error, "\"%s\" or ", text);
-    hone_error_append(at.error, "\"ids\"; the row has ");
+    append_pair_names(reader, at.error);
+    if (reader->text_field != NULL)
+        hone_error_append(at.error, "\"%s\" ", reader->text_field);
+    hone_error_append(at.error, "or \"ids\"; the row has ");
     append_keys(record, at.error);
-    hone_error_append(at.error, "; name its keys with --text-field, or with --prompt-field and "
-                                "--completion-field");
+    hone_error_append(at.error, "; name its keys with --text-field, or with --source-field and "
+                                "--target-field");
     return HONE_INPUT;
+}
+
+static bool is_array(const hone_json_line_value *value)
+{
+    return value != NULL && value->type == HONE_JSON_LINE_ARRAY;
 }
 
 hone_status hone_record_read(const hone_document_reader *reader, const char *line, size_t length,
@@ -398,18 +489,19 @@ hone_status hone_record_read(const hone_document_reader *reader, const char *lin
 {
     place at = {file, number, error};
     HONE_TRY(read_members(record, line, length, at));
-    bool has_text = reader->text_field != NULL && find(record, reader->text_field) != NULL;
-    bool has_prompt = reader->part_count > 0 ||
-                      (reader->prompt_field != NULL && find(record, reader->prompt_field) != NULL);
-    bool has_completion =
-        reader->completion_field != NULL && find(record, reader->completion_field) != NULL;
-    const hone_json_line_value *ids = find(record, "ids");
-    bool is_pair = has_prompt && (has_completion || reader->prompts_only);
+    const hone_pair_fields *pair = find_pair(reader, record);
+    bool has_text = find(record, reader->text_field) != NULL;
+    bool has_form = pair != NULL || has_text;
+    const hone_json_line_value *ids = find(record, "ids"), *source = find(record, "source_ids"),
+                               *target = find(record, "target_ids");
     /* An "ids" of another type is some record's number, unless nothing else is there. */
-    if (ids != NULL && (ids->type == HONE_JSON_LINE_ARRAY || !(is_pair || has_text)))
+    if (is_array(ids) || (ids != NULL && !has_form))
         return read_tokenized(record, vocabulary, at);
-    if (is_pair && !(has_text && reader->text_first))
-        return read_pair(reader, record, at);
+    if ((is_array(source) && (is_array(target) || reader->prompts_only)) ||
+        ((source != NULL || target != NULL) && !has_form))
+        return read_tokenized_pair(record, vocabulary, reader->prompts_only, at);
+    if (pair != NULL)
+        return read_pair(reader, pair, record, at);
     if (!has_text)
         return fail_form(reader, record, at);
     record->form = HONE_RECORD_TEXT;

@@ -42,7 +42,7 @@ typedef struct row_loader {
     bool is_text, skip_bad;
     hone_line_reader *lines;
     hone_document_reader reader;
-    hone_row_encoder encoder;
+    const hone_row_encoder *encoder;
     char *text; /* the chunk */
     size_t text_used, text_capacity;
     chunk_item *items;
@@ -76,42 +76,22 @@ static hone_status find_kind(const char *path, bool *is_text, bool *zstd, hone_e
                         "object a line) or .txt (paragraphs), with .zst after it when compressed");
 }
 
-static hone_status make_encoder(row_loader *loader, const hone_dataset_options *options,
-                                hone_error *error)
+static hone_status loader_init(row_loader *loader, const hone_row_encoder *encoder,
+                               const hone_data_settings *settings, hone_error *error)
 {
-    const hone_data_settings *settings = options->settings;
-    const char *policy = settings->long_documents, *bad = settings->on_bad_line;
-    if (options->vocabulary <= 0 || options->vocabulary > INT32_MAX || options->max_length <= 0 ||
-        options->max_length > INT32_MAX)
-        return hone_fail(error, HONE_USAGE,
-                         "a data set needs a vocabulary and a max_length of 1 to 2147483647");
-    loader->encoder = (hone_row_encoder){.tokenizer = options->tokenizer,
-                                         .file = loader->path,
-                                         .vocabulary = options->vocabulary,
-                                         .max_length = options->max_length,
-                                         .allow_empty = settings->allow_empty,
-                                         .append_eos = settings->append_eos};
-    if (policy != NULL && strcmp(policy, "split") == 0)
-        loader->encoder.long_policy = HONE_LONG_SPLIT;
-    if (policy != NULL && strcmp(policy, "refuse") == 0)
-        loader->encoder.long_policy = HONE_LONG_REFUSE;
-    loader->skip_bad = bad != NULL && strcmp(bad, "skip") == 0;
-    return hone_document_reader_init(&loader->reader, settings, false, error);
-}
-
-static hone_status loader_init(row_loader *loader, const char *path,
-                               const hone_dataset_options *options, hone_error *error)
-{
+    const char *bad = settings->on_bad_line;
     bool zstd;
-    loader->path = path;
-    HONE_TRY(find_kind(path, &loader->is_text, &zstd, error));
-    HONE_TRY(make_encoder(loader, options, error));
+    loader->path = encoder->file;
+    loader->encoder = encoder;
+    loader->skip_bad = bad != NULL && strcmp(bad, "skip") == 0;
+    HONE_TRY(find_kind(loader->path, &loader->is_text, &zstd, error));
+    HONE_TRY(hone_document_reader_init(&loader->reader, settings, false, error));
     loader->threads = hone_parallel_threads();
     loader->scratch = hone_alloc_array((size_t)loader->threads, sizeof *loader->scratch);
     loader->tasks = hone_alloc_array(MAX_TASKS, sizeof *loader->tasks);
     if (loader->scratch == NULL || loader->tasks == NULL)
         return hone_fail_memory(error, "data reader", MAX_TASKS * sizeof *loader->tasks);
-    return hone_line_reader_open(path, zstd, &loader->lines, error);
+    return hone_line_reader_open(loader->path, zstd, &loader->lines, error);
 }
 
 static void loader_deinit(row_loader *loader)
@@ -251,7 +231,7 @@ static hone_status read_item(const row_loader *loader, const chunk_item *item, h
     if (loader->is_text)
         return read_text(loader, item, record, error);
     return hone_record_read(&loader->reader, loader->text + item->offset, item->length,
-                            loader->path, item->line, loader->encoder.vocabulary, record, error);
+                            loader->path, item->line, loader->encoder->vocabulary, record, error);
 }
 
 static void run_task(void *context, int64_t number, int thread)
@@ -270,7 +250,7 @@ static void run_task(void *context, int64_t number, int thread)
             task->status = HONE_OK;
         } else if (task->status == HONE_OK) {
             task->status =
-                hone_row_encode(&loader->encoder, &scratch->record, item->line, &scratch->ids,
+                hone_row_encode(loader->encoder, &scratch->record, item->line, &scratch->ids,
                                 &task->store, &task->counts, &task->error);
         }
     }
@@ -298,9 +278,14 @@ static void add_counts(hone_dataset_counts *sum, const hone_dataset_counts *part
 {
     sum->documents += part->documents;
     sum->tokens += part->tokens;
+    sum->source_tokens += part->source_tokens;
     sum->trained_tokens += part->trained_tokens;
     sum->truncated += part->truncated;
     sum->dropped_tokens += part->dropped_tokens;
+    sum->source_truncated += part->source_truncated;
+    sum->source_dropped += part->source_dropped;
+    sum->target_truncated += part->target_truncated;
+    sum->target_dropped += part->target_dropped;
     sum->split += part->split;
     sum->bad_lines += part->bad_lines;
     sum->empty_rows += part->empty_rows;
@@ -330,13 +315,14 @@ static hone_status load_chunk(row_loader *loader, hone_row_store *store,
     return HONE_OK;
 }
 
-hone_status hone_rows_load(const char *path, const hone_dataset_options *options,
+hone_status hone_rows_load(const hone_row_encoder *encoder, const hone_data_settings *settings,
                            hone_row_store *store, hone_dataset_counts *counts, hone_error *error)
 {
+    const char *path = encoder->file;
     row_loader loader = {0};
     hone_status status;
     *counts = (hone_dataset_counts){0};
-    HONE_TRY_GOTO(loader_init(&loader, path, options, error), done);
+    HONE_TRY_GOTO(loader_init(&loader, encoder, settings, error), done);
     while (!loader.ended)
         HONE_TRY_GOTO(load_chunk(&loader, store, counts, error), done);
     if (counts->bad_lines > 0)

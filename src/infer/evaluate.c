@@ -35,7 +35,8 @@ static double seconds_now(void)
 
 static hone_status check(const evaluator *e, hone_error *error)
 {
-    int64_t longest = hone_dataset_longest(e->dataset), context = e->model->program.context_length;
+    int64_t longest = hone_dataset_longest(e->dataset).target,
+            context = e->model->program.context_length;
     if (hone_dataset_size(e->dataset) == 0)
         return hone_fail(error, HONE_INPUT, "the data holds no documents: nothing to measure");
     if (longest > context)
@@ -49,7 +50,7 @@ static hone_status check(const evaluator *e, hone_error *error)
 /* Rows of a batch: see hone_evaluate_request. */
 static int64_t choose_rows(const evaluator *e)
 {
-    int64_t longest = hone_dataset_longest(e->dataset);
+    int64_t longest = hone_dataset_longest(e->dataset).target;
     int64_t batch = e->request->batch_size < MOST_ROWS ? e->request->batch_size : MOST_ROWS;
     int64_t rows = batch * longest;
     int64_t most = e->request->lend != NULL ? e->request->lend->plan->options.rows : MOST_ROWS;

@@ -90,8 +90,10 @@ static hone_status add_record(hone_prompts *prompts, const hone_record *record, 
 {
     switch (record->form) {
     case HONE_RECORD_TEXT: return encode(prompts, record->text, record->text_length, error);
-    case HONE_RECORD_PAIR: return encode(prompts, record->prompt, record->prompt_length, error);
+    case HONE_RECORD_PAIR: return encode(prompts, record->source, record->source_length, error);
     case HONE_RECORD_IDS: return add_ids(prompts, -1, record->ids, record->count, error);
+    case HONE_RECORD_PAIR_IDS:
+        return add_ids(prompts, -1, record->source_ids, record->source_count, error);
     }
     return HONE_OK;
 }

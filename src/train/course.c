@@ -55,78 +55,50 @@ hone_document hone_course_document(const hone_course *course, int64_t epoch, int
 {
     int64_t index =
         hone_dataset_order(course->dataset, course->shuffle, course->seed, epoch, place);
-    return hone_dataset_at(course->dataset, index);
-}
-
-static void sift_down(int64_t *heap, int64_t count)
-{
-    for (int64_t i = 0;;) {
-        int64_t child = 2 * i + 1;
-        if (child >= count)
-            return;
-        if (child + 1 < count && heap[child + 1] < heap[child])
-            child++;
-        if (heap[i] <= heap[child])
-            return;
-        int64_t swap = heap[i];
-        heap[i] = heap[child];
-        heap[child] = swap;
-        i = child;
-    }
-}
-
-int64_t hone_longest_rows(const hone_dataset *dataset, int64_t count)
-{
-    int64_t documents = hone_dataset_size(dataset);
-    if (count > documents)
-        count = documents;
-    /* The longest `count` lengths, smallest on top; zeros to begin with. */
-    int64_t *heap = hone_alloc_array((size_t)count, sizeof *heap);
-    if (heap == NULL)
-        return count * hone_dataset_longest(dataset);
-    for (int64_t i = 0; i < documents; i++) {
-        int64_t length = hone_dataset_at(dataset, i).length;
-        if (length > heap[0]) {
-            heap[0] = length;
-            sift_down(heap, count);
-        }
-    }
-    int64_t rows = 0;
-    for (int64_t i = 0; i < count; i++)
-        rows += heap[i];
-    hone_free(heap);
-    return rows;
+    hone_document document = hone_dataset_at(course->dataset, index);
+    document.key.seed = course->seed;
+    document.key.epoch = (uint32_t)epoch;
+    return document;
 }
 
 typedef struct scan {
     const hone_course *course;
     int64_t steps;
-    int64_t *most; /* of each task */
+    hone_stream_rows *most; /* of each task */
 } scan;
+
+static void raise_to(hone_stream_rows *most, hone_stream_rows rows)
+{
+    most->target = rows.target > most->target ? rows.target : most->target;
+    most->source = rows.source > most->source ? rows.source : most->source;
+}
 
 static void scan_steps(void *context, int64_t task, int thread)
 {
     (void)thread;
     const scan *s = context;
     int64_t end = (task + 1) * SCAN_STEPS < s->steps ? (task + 1) * SCAN_STEPS : s->steps;
-    int64_t most = 0;
+    hone_stream_rows most = {0};
     for (int64_t step = task * SCAN_STEPS; step < end; step++) {
         hone_course_step at = hone_course_at(s->course, step);
-        int64_t rows = 0;
+        hone_stream_rows rows = {0};
         for (int64_t i = 0; i < at.count; i++) {
             if (i % s->course->batch_size == 0)
-                rows = 0;
-            rows += hone_course_document(s->course, at.epoch, at.first + i).length;
-            if (rows > most)
-                most = rows;
+                rows = (hone_stream_rows){0};
+            hone_document document = hone_course_document(s->course, at.epoch, at.first + i);
+            hone_stream_rows more = hone_document_rows(&document);
+            rows.target += more.target;
+            rows.source += more.source;
+            raise_to(&most, rows);
         }
     }
     s->most[task] = most;
 }
 
-int64_t hone_course_most_rows(const hone_course *course)
+hone_stream_rows hone_course_most_rows(const hone_course *course)
 {
-    int64_t bound = hone_longest_rows(course->dataset, course->batch_size);
+    hone_stream_rows bound = hone_dataset_most_rows(course->dataset, course->batch_size),
+                     most = {0};
     double epochs = (double)course->total_steps / (double)course->steps_per_epoch;
     if (epochs * (double)course->documents > (double)MOST_SCANNED)
         return bound;
@@ -134,13 +106,13 @@ int64_t hone_course_most_rows(const hone_course *course)
     scan s = {.course = course, .steps = course->total_steps};
     if (!course->shuffle && s.steps > course->steps_per_epoch)
         s.steps = course->steps_per_epoch;
-    int64_t tasks = (s.steps + SCAN_STEPS - 1) / SCAN_STEPS, most = 0;
+    int64_t tasks = (s.steps + SCAN_STEPS - 1) / SCAN_STEPS;
     s.most = hone_alloc_array((size_t)tasks, sizeof *s.most);
     if (s.most == NULL)
         return bound;
     hone_parallel_run(tasks, scan_steps, &s);
     for (int64_t i = 0; i < tasks; i++)
-        most = s.most[i] > most ? s.most[i] : most;
+        raise_to(&most, s.most[i]);
     hone_free(s.most);
     return most;
 }

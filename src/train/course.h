@@ -29,11 +29,10 @@ hone_status hone_course_init(hone_course *course, const hone_dataset *dataset,
                              const hone_train_settings *train, const hone_data_settings *data,
                              uint64_t seed, hone_error *error);
 hone_course_step hone_course_at(const hone_course *course, int64_t step); /* 0-based */
+/* With the run's seed and the epoch as its key. */
 hone_document hone_course_document(const hone_course *course, int64_t epoch, int64_t place);
-/* Rows of the largest micro-batch of the run: exact for courses of up to a million documents, else
- * the bound that the longest documents give. */
-int64_t hone_course_most_rows(const hone_course *course);
-/* Rows that can meet in a batch of count documents at most, whichever they are. */
-int64_t hone_longest_rows(const hone_dataset *dataset, int64_t count);
+/* Rows of the largest micro-batch of the run, in each stream (not always the same one): exact for
+ * courses of up to a million documents, else the bound that the longest documents give. */
+hone_stream_rows hone_course_most_rows(const hone_course *course);
 
 #endif

@@ -25,8 +25,7 @@ static int64_t count_labels(const hone_course *course, const hone_course_step *a
     int64_t count = 0;
     for (int64_t i = 0; i < at->count; i++) {
         hone_document document = hone_course_document(course, at->epoch, at->first + i);
-        for (int64_t k = 1; k < document.length; k++)
-            count += document.labels[k] != HONE_NO_LABEL;
+        count += hone_document_labels(&document);
     }
     return count;
 }

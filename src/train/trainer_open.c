@@ -96,13 +96,13 @@ hone_status hone_trainer_prepare(hone_trainer *t, hone_error *error)
     HONE_TRY(hone_course_init(&t->course, t->train, &t->settings.train, &t->settings.data,
                               (uint64_t)t->settings.model.seed, error));
     HONE_TRY(make_schedule(t, error));
-    hone_plan_options options = {.rows = hone_course_most_rows(&t->course),
+    hone_plan_options options = {.rows = hone_course_most_rows(&t->course).target,
                                  .compute = t->model->compute,
                                  .training = true,
                                  .checkpointing = t->settings.train.gradient_checkpointing};
     /* Validation borrows this memory: one of its documents must fit too. */
-    if (t->valid != NULL && hone_dataset_longest(t->valid) > options.rows)
-        options.rows = hone_dataset_longest(t->valid);
+    if (t->valid != NULL && hone_dataset_longest(t->valid).target > options.rows)
+        options.rows = hone_dataset_longest(t->valid).target;
     return hone_plan_create(&t->model->program, &options, &t->plan, error);
 }
 
@@ -303,17 +303,6 @@ hone_model *hone_trainer_model(hone_trainer *trainer)
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-static size_t dataset_bytes(const hone_dataset *dataset)
-{
-    size_t bytes = 0;
-    for (int64_t i = 0; dataset != NULL && i < hone_dataset_size(dataset); i++) {
-        hone_document document = hone_dataset_at(dataset, i);
-        size_t copies = document.labels == document.ids ? 1 : 2;
-        bytes += (size_t)document.length * copies * sizeof(int32_t) + sizeof document;
-    }
-    return bytes;
-}
-
 static hone_status measure(hone_trainer *t, hone_memory_plan *out, hone_error *error)
 {
     int64_t before = hone_rss_bytes();
@@ -326,7 +315,9 @@ static hone_status measure(hone_trainer *t, hone_memory_plan *out, hone_error *e
                               .gradients = block,
                               .optimizer = 2 * block,
                               .values = t->plan.value_bytes,
-                              .data = dataset_bytes(t->train) + dataset_bytes(t->valid)};
+                              .data = hone_dataset_bytes(t->train)};
+    if (t->valid != NULL)
+        out->data += hone_dataset_bytes(t->valid);
     /* Weights, values and data are in memory now; what else came with them stays. */
     size_t present = out->weights + out->trainable + out->data;
     out->other = LIBRARY_BYTES;

@@ -51,13 +51,19 @@ static void tell_data(const hone_trainer *t, const char *name, const hone_datase
     char text[256];
     hone_dataset_counts counts = hone_dataset_count(dataset);
     if (counts.truncated > 0) {
-        snprintf(text, sizeof text,
-                 "%s: %lld documents were cut to max_length, %lld tokens are not used", name,
-                 (long long)counts.truncated, (long long)counts.dropped_tokens);
+        int used = snprintf(text, sizeof text,
+                            "%s: %lld documents were cut to their longest length, %lld tokens are "
+                            "not used",
+                            name, (long long)counts.truncated, (long long)counts.dropped_tokens);
+        if (counts.source_truncated > 0 || counts.target_truncated > 0)
+            snprintf(text + used, sizeof text - (size_t)used,
+                     "; %lld sources lost %lld, %lld targets %lld",
+                     (long long)counts.source_truncated, (long long)counts.source_dropped,
+                     (long long)counts.target_truncated, (long long)counts.target_dropped);
         hone_trainer_tell(t, HONE_EVENT_NOTE, text);
     }
     if (counts.split > 0) {
-        snprintf(text, sizeof text, "%s: %lld documents were split at max_length", name,
+        snprintf(text, sizeof text, "%s: %lld documents were split into pieces", name,
                  (long long)counts.split);
         hone_trainer_tell(t, HONE_EVENT_NOTE, text);
     }

@@ -66,19 +66,21 @@ static void read_record(const hone_document_reader *reader, const char *text, si
         require(status == HONE_OK || (status == HONE_INPUT && error.message[0] != '\0'));
         if (status != HONE_OK)
             continue;
-        if (record.form == HONE_RECORD_IDS) {
+        if (record.form == HONE_RECORD_IDS || record.form == HONE_RECORD_PAIR_IDS) {
             for (size_t i = 0; i < record.count; i++) {
                 require(record.ids[i] >= 0 && record.ids[i] < VOCABULARY);
                 if (record.has_labels)
                     require(record.labels[i] >= HONE_NO_LABEL && record.labels[i] < VOCABULARY);
             }
+            for (size_t i = 0; record.form == HONE_RECORD_PAIR_IDS && i < record.source_count; i++)
+                require(record.source_ids[i] >= 0 && record.source_ids[i] < VOCABULARY);
             continue;
         }
         size_t sum = 0; /* reads every byte, for the sanitizer */
         for (size_t i = 0; i < record.text_length; i++)
             sum += (unsigned char)record.text[i];
-        for (size_t i = 0; record.form == HONE_RECORD_PAIR && i < record.prompt_length; i++)
-            sum += (unsigned char)record.prompt[i];
+        for (size_t i = 0; record.form == HONE_RECORD_PAIR && i < record.source_length; i++)
+            sum += (unsigned char)record.source[i];
         require(sum != SIZE_MAX);
     }
     hone_record_deinit(&record);
@@ -87,12 +89,15 @@ static void read_record(const hone_document_reader *reader, const char *text, si
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[] = "text", prompt[] = "prompt", completion[] = "completion", none[] = "";
-    char template[] = "Q: {prompt} {text}{text}\\nA: ";
+    char template[] = "Q: {prompt} {source}{text}\\nA: ";
+    char source[] = "source", target[] = "target";
     if (size == 0)
         return 0;
     hone_data_settings settings = {.text_field = data[0] & 1 ? none : text,
                                    .prompt_field = data[0] & 2 ? text : prompt,
                                    .completion_field = completion,
+                                   .source_field = data[0] & 16 ? completion : source,
+                                   .target_field = data[0] & 32 ? none : target,
                                    .prompt_template = data[0] & 4 ? template : NULL};
     hone_document_reader reader;
     hone_error error;

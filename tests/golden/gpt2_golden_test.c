@@ -216,7 +216,8 @@ static hone_packer *pack_rows(const char *folder, int64_t vocabulary, int64_t co
     settings.append_eos = false;
     char path[160];
     golden_path(path, folder, "rows.jsonl");
-    hone_dataset_options options = {&settings, NULL, vocabulary, context};
+    hone_dataset_options options = {
+        .settings = &settings, .vocabulary = vocabulary, .max_length = context};
     hone_dataset *data;
     hone_packer *packer;
     check(hone_dataset_open(path, &options, &data, &error));

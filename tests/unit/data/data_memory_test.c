@@ -76,6 +76,9 @@ static hone_status use_data(const char *path, const hone_dataset_options *option
     if (status == HONE_OK) {
         status = hone_packer_add(packer, hone_dataset_at(dataset, 0), error);
         assert_true(hone_packer_batch(packer).segments == (status == HONE_OK));
+        /* Without memory an upper bound is given. */
+        assert_true(hone_dataset_most_rows(dataset, 1).target >=
+                    hone_dataset_longest(dataset).target);
     }
     hone_packer_free(packer);
     hone_dataset_close(rest);
@@ -133,6 +136,36 @@ static void running_out_anywhere_is_an_error(void **state)
     free(frame);
 }
 
+static void running_out_with_an_encoder_decoder_is_an_error(void **state)
+{
+    (void)state;
+    static const char rows[] = /* the last two are for span corruption only */
+        "{\"source\":\"ab\\u00e4\",\"target\":\"cdefghijkl\"}\n"
+        "{\"prompt\":\"ab\",\"completion\":\"d\"}\n"
+        "{\"source_ids\":[1,2,3,4,5,6,7,8,9],\"target_ids\":[1,2,3,4,5,6,7,8,9,10,11,12]}\n"
+        "{\"text\":\"longer than all of the others in this small file of test rows\"}\n"
+        "{\"ids\":[1,2,3,4,5,6,7,8,9]}\n";
+    hone_data_settings settings = default_settings();
+    char template[] = "Q: {source}", objective[] = "span_corruption", skip[] = "skip";
+    settings.prompt_template = template;
+    settings.on_bad_line = skip;
+    hone_dataset_options options = {.settings = &settings,
+                                    .vocabulary = 258,
+                                    .max_length = 23,
+                                    .encoder_decoder = true,
+                                    .first_sentinel = 257,
+                                    .sentinel_count = 9};
+    hone_parallel_set_threads(1);
+    for (int corrupts = 0; corrupts < 2; corrupts++) {
+        if (corrupts)
+            settings.objective = objective;
+        size_t size = corrupts ? strlen(rows) : (size_t)(strstr(rows, "{\"text\"") - rows);
+        for (int for_ever = 0; for_ever < 2; for_ever++)
+            assert_true(sweep(write_file("rows.jsonl", rows, size), &options, for_ever) > 20);
+    }
+    hone_parallel_set_threads(0);
+}
+
 static int make_the_folder(void **state)
 {
     (void)state;
@@ -149,6 +182,9 @@ static int remove_the_folder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(running_out_anywhere_is_an_error)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(running_out_anywhere_is_an_error),
+        cmocka_unit_test(running_out_with_an_encoder_decoder_is_an_error),
+    };
     return cmocka_run_group_tests(tests, make_the_folder, remove_the_folder);
 }

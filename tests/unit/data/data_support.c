@@ -10,8 +10,8 @@
 #include <zstd.h>
 
 static char folder[64], path[128];
-static char fields[3][16] = {"text", "prompt", "completion"};
-static char policies[2][16] = {"truncate", "error"};
+static char fields[5][16] = {"text", "prompt", "completion", "source", "target"};
+static char policies[3][16] = {"truncate", "error", "supervised"};
 
 static void require(int condition, const char *what)
 {
@@ -122,9 +122,14 @@ hone_data_settings default_settings(void)
     return (hone_data_settings){.text_field = fields[0],
                                 .prompt_field = fields[1],
                                 .completion_field = fields[2],
+                                .source_field = fields[3],
+                                .target_field = fields[4],
                                 .long_documents = policies[0],
                                 .on_bad_line = policies[1],
                                 .append_eos = true,
+                                .objective = policies[2],
+                                .noise_density = 0.15,
+                                .mean_noise_span_length = 3,
                                 .shuffle = true};
 }
 

@@ -42,7 +42,8 @@ static void real_files_decode_to_their_text(void **state)
         print_message("skipped: no %s\n", shared("data/gpt2-bpe"));
         skip();
     }
-    hone_dataset_options options = {&settings, tokenizer, 50257, 1024};
+    hone_dataset_options options = {
+        .settings = &settings, .tokenizer = tokenizer, .vocabulary = 50257, .max_length = 1024};
     assert_int_equal(
         hone_dataset_open(shared("data/text/bible-kjv.jsonl.zst"), &options, &dataset, &error),
         HONE_OK);

@@ -175,7 +175,8 @@ static const bad_case bad_lines[] = {
      1},
     {"{\"prompt\":{},\"completion\":\"b\"}", "\"prompt\" must be a string, found an object", 1},
     {"{\"body\":\"a\",\"n\":1}", "the row has \"body\", \"n\"; name its keys with --text-field", 1},
-    {"{\"prompt\":\"a\"}", "expected \"prompt\" with \"completion\", or \"text\" or \"ids\"", 1},
+    {"{\"prompt\":\"a\"}",
+     "expected \"prompt\" with \"completion\", \"source\" with \"target\", \"text\" or \"ids\"", 1},
     {"{}", "no keys at all", 1},
     {"{\"a\\u001bb\":1}", "\"a?b\"", 1},
     {"{\"ids\":5}", "\"ids\" must be an array of token ids, found a number", 1},
@@ -408,7 +409,7 @@ static void long_and_empty_rows_are_cut_split_refused_or_counted(void **state)
         assert_int_equal(counts.dropped_tokens, c->dropped);
         assert_int_equal(counts.split, c->split);
         assert_int_equal(counts.empty_rows, c->empty);
-        assert_true(hone_dataset_longest(dataset) <= c->max_length);
+        assert_true(hone_dataset_longest(dataset).target <= c->max_length);
         hone_dataset_close(dataset);
     }
 }
@@ -470,7 +471,10 @@ static void the_result_does_not_depend_on_threads(void **state)
     char *content = many_rows(10007, &size);
     const char *path = write_file("many.jsonl", content, size);
     hone_data_settings settings = default_settings();
-    hone_dataset_options options = {&settings, as_tokenizer(&plain), 258, 211};
+    hone_dataset_options options = {.settings = &settings,
+                                    .tokenizer = as_tokenizer(&plain),
+                                    .vocabulary = 258,
+                                    .max_length = 211};
     hone_dataset_counts first = {0};
     for (int threads = 1; threads <= 3; threads++) {
         hone_dataset *dataset;
@@ -743,8 +747,8 @@ static void generation_needs_no_completion(void **state)
         hone_document_reader_deinit(&reader);
     }
     assert_int_equal(record.form, HONE_RECORD_PAIR);
-    assert_int_equal(record.prompt_length, 3);
-    assert_memory_equal(record.prompt, "a\tb", 3);
+    assert_int_equal(record.source_length, 3);
+    assert_memory_equal(record.source, "a\tb", 3);
     assert_null(record.text);
     hone_record_deinit(&record);
 }

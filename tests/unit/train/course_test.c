@@ -14,7 +14,8 @@ static hone_dataset *open_rows(int rows)
     hone_dataset *dataset = NULL;
     write_rows(in_scratch("rows-%d.jsonl", rows), rows, 0);
     assert_ok(hone_options_init(&set, error));
-    const hone_dataset_options options = {&settings, NULL, 97, 29};
+    const hone_dataset_options options = {
+        .settings = &settings, .vocabulary = 97, .max_length = 29};
     assert_ok(hone_dataset_open(in_scratch("rows-%d.jsonl", rows), &options, &dataset, error));
     hone_options_deinit(&set);
     return dataset;
@@ -118,13 +119,16 @@ static void the_largest_micro_batch_is_known_beforehand(void **state)
                     most = rows > most ? rows : most;
                 }
             }
-            assert_int_equal(hone_course_most_rows(&course), most);
-            assert_true(most <= hone_longest_rows(dataset, batch));
+            assert_int_equal(hone_course_most_rows(&course).target, most);
+            assert_int_equal(hone_course_most_rows(&course).source, 0);
+            assert_true(most <= hone_dataset_most_rows(dataset, batch).target);
         }
     }
-    assert_int_equal(hone_longest_rows(dataset, 1), hone_dataset_longest(dataset));
-    assert_int_equal(hone_longest_rows(dataset, 23), hone_dataset_count(dataset).tokens);
-    assert_int_equal(hone_longest_rows(dataset, 1000), hone_dataset_count(dataset).tokens);
+    int64_t tokens = hone_dataset_count(dataset).tokens;
+    assert_int_equal(hone_dataset_most_rows(dataset, 1).target,
+                     hone_dataset_longest(dataset).target);
+    assert_int_equal(hone_dataset_most_rows(dataset, 23).target, tokens);
+    assert_int_equal(hone_dataset_most_rows(dataset, 1000).target, tokens);
     hone_dataset_close(dataset);
 }
 
