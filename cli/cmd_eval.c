@@ -17,6 +17,10 @@
     X(STRING, logprobs, "", 0, 0, NULL, "FILE",                                                    \
       "Write a JSON object a document: its ids and ln p(id | ids before)")                         \
     X(INTEGER, batch_size, "8", 1, 65536, NULL, "N", "Documents at once")                          \
+   X(INTEGER, window, "0", 0, 1048576, NULL, "N",                                                 \
+     "Measure long documents whole, by windows of N tokens")                                       \
+   X(INTEGER, stride, "0", 0, 1048576, NULL, "N",                                                 \
+     "Tokens from one window to the next; 0: half a window")                                       \
     X(BOOL, json, "false", 0, 0, NULL, NULL, "Print one JSON object")
 /* clang-format on */
 
@@ -131,12 +135,25 @@ static int show_progress(void *context, int64_t done, int64_t total)
     return cli_stop_signal() != 0;
 }
 
+/* A figure that is not known is null. */
+static void print_known(const char *key, double value)
+{
+    printf(",\"%s\":", key);
+    cli_json_real(stdout, value > 0.0 ? value : (double)NAN, 12);
+}
+
 static void print_result(const hone_evaluation *result, bool json)
 {
+    char signature[128];
+    hone_evaluation_signature(result, signature, sizeof signature);
     if (!json) {
-        printf("loss        %.6f\nperplexity  %.6g\ntokens      %lld\ndocuments   %lld\n",
-               result->loss, result->perplexity, (long long)result->tokens,
-               (long long)result->documents);
+        printf("loss        %.6f\nperplexity  %.6g\n", result->loss, result->perplexity);
+        if (result->bytes > 0)
+            printf("by word     %.6g (%lld words)\nby byte     %.6g (%lld bytes, %.5f bits each)\n",
+                   result->word_perplexity, (long long)result->words, result->byte_perplexity,
+                   (long long)result->bytes, result->bits_per_byte);
+        printf("tokens      %lld\ndocuments   %lld\nsignature   %s\n", (long long)result->tokens,
+               (long long)result->documents, signature);
         if (result->truncated > 0)
             printf("truncated   %lld\n", (long long)result->truncated);
         if (result->bad_lines > 0)
@@ -150,6 +167,11 @@ static void print_result(const hone_evaluation *result, bool json)
     cli_json_real(stdout, result->loss, 12);
     fputs(",\"perplexity\":", stdout);
     cli_json_real(stdout, result->perplexity, 12);
+    print_known("word_perplexity", result->word_perplexity);
+    print_known("byte_perplexity", result->byte_perplexity);
+    print_known("bits_per_byte", result->bits_per_byte);
+    printf(",\"words\":%lld,\"bytes\":%lld,\"signature\":\"%s\"", (long long)result->words,
+           (long long)result->bytes, signature);
     printf(",\"tokens\":%lld,\"documents\":%lld,\"truncated\":%lld,\"bad_lines\":%lld,"
            "\"empty_rows\":%lld,\"seconds\":",
            (long long)result->tokens, (long long)result->documents, (long long)result->truncated,
@@ -172,6 +194,8 @@ static hone_status evaluate(const eval_flags *flags, const hone_model_settings *
             .data = flags->data,
             .settings = data_settings,
             .batch_size = flags->batch_size,
+            .window = flags->window,
+            .stride = flags->stride,
             .logprobs = state.logprobs.file != NULL ? write_logprobs : NULL,
             .progress = show_progress,
             .context = &state,
@@ -218,7 +242,11 @@ const cli_command cli_eval = {
     .summary = "Loss and perplexity of a model on a data file",
     .usage = "--model DIR [--adapter DIR] --data FILE [options]",
     .about = "Measures the mean loss (-ln p) over the tokens that training would train on, and its "
-             "exponential, the perplexity. Rows are as for hone train.",
+             "exponential, the perplexity: by token, and by word and byte of the text that these "
+             "tokens stand for, which can be compared between tokenizers. Rows are as for hone "
+             "train. With --window, documents longer than it are measured whole: windows of so "
+             "many tokens begin --stride tokens apart, and each counts the tokens that the one "
+             "before has not.",
     .examples = "hone eval --model models/tiny-gpt2 --data data/demo/valid.jsonl\n"
                 "hone eval --model models/tiny-gpt2 --data data/demo/valid.jsonl --json\n"
                 "hone eval --model models/tiny-gpt2 --data data/demo/valid.jsonl \\\n"

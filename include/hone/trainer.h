@@ -23,7 +23,7 @@ typedef struct hone_step_result {
     double epoch;
     double loss; /* mean over the step's trained tokens */
     double grad_norm, learning_rate;
-    int64_t tokens; /* rows processed in this step */
+    int64_t tokens; /* rows processed in this step, of source and target */
     double tokens_per_second, seconds;
     int64_t rss_bytes;
 } hone_step_result;
@@ -80,7 +80,7 @@ void hone_trainer_free(hone_trainer *trainer);         /* takes NULL */
 /* What a run would need, from the very plan that it would use. Bytes. Scratch lies among values;
  * `other` is what tokenizer, libraries and reading took when it was measured, while planning. */
 typedef struct hone_memory_plan {
-    int64_t rows; /* tokens in the largest micro-batch */
+    int64_t rows; /* tokens in the largest micro-batch, of source and target */
     size_t weights, trainable, gradients, optimizer, values, data, other, total;
     size_t values_with_checkpointing; /* values, were gradient_checkpointing on */
 } hone_memory_plan;

@@ -23,6 +23,7 @@ static void ia3_attach(hone_program *program, size_t place, const hone_attachmen
                                                             .init_constant = 1},
                                               "%s.ia3_l", linear.name);
     hone_op op = hone_op_blank(HONE_OP_SCALE, linear.layer);
+    op.source = linear.source;
     op.inputs[0] = scaled;
     op.outputs[0] = hone_program_value(program, value.type, value.width, "%s.ia3", linear.name);
     op.weights[0] = adapted->weights[0];

@@ -32,6 +32,7 @@ static void lora_attach(hone_program *program, size_t place, const hone_attachme
     adapted->weights[1] = hone_program_weight(program, weight, "%s.lora_B.weight", linear.name);
 
     hone_op op = hone_op_blank(HONE_OP_LORA, linear.layer);
+    op.source = linear.source;
     op.inputs[0] = linear.inputs[0];
     op.inputs[1] = linear.outputs[0];
     op.outputs[0] = hone_program_value(program, y.type, y.width, "%s.lora", linear.name);

@@ -11,6 +11,7 @@
 typedef struct hone_evaluate_request {
     int64_t batch_size;        /* > 0: the rows of so many of the longest documents at once, filled
                                   with as many documents as fit. Changes results by rounding only */
+    int64_t window, stride;    /* window > 0: see hone_evaluate_options; both resolved */
     hone_logprobs_fn logprobs; /* or NULL: then only tokens that count for the loss are computed */
     hone_progress_fn progress; /* or NULL */
     void *context;             /* of both */

@@ -40,6 +40,7 @@ int hone_build_norm(const hone_builder *b, int x, const hone_norm_part *part, co
     if (!part->rms && !part->no_bias)
         op.weights[1] =
             hone_program_weight(b->program, hone_build_vector(part->width, 0.0f), "%s.bias", name);
+    op.drops = part->drops;
     op.dropout = (float)part->dropout;
     op.as.norm.epsilon = (float)part->epsilon;
     op.as.norm.rms = part->rms;
@@ -85,7 +86,8 @@ int hone_build_activation(const hone_builder *b, int x, int gate, int64_t width,
     op.inputs[0] = x;
     op.inputs[1] = gate;
     op.outputs[0] = hone_program_value(b->program, HONE_VALUE_COMPUTE, width, "%s", name);
-    op.dropout = (float)dropout;
+    op.drops = dropout >= 0.0;
+    op.dropout = op.drops ? (float)dropout : 0.0f;
     op.as.activation.type = f;
     hone_program_append(b->program, op, "%s", name);
     return op.outputs[0];

@@ -25,7 +25,8 @@ typedef struct hone_norm_part {
     bool no_gain, no_bias;
     hone_value_type type; /* of the result: f32 where it is the residual stream */
     float scale;          /* of the result; 0 is 1 */
-    double dropout;       /* of the result */
+    bool drops;           /* there is a dropout behind it, ... */
+    double dropout;       /* ... of this probability */
 } hone_norm_part;
 int hone_build_norm(const hone_builder *b, int x, const hone_norm_part *part, const char *name);
 
@@ -38,7 +39,7 @@ int hone_build_linear(const hone_builder *b, int x, const hone_linear_part *part
 
 /* `op`: an ATTENTION with inputs, weights and facts set; gets its outputs. */
 int hone_build_attention(const hone_builder *b, hone_op op, const char *name);
-/* f(x), or f(x) gate where gate >= 0. */
+/* f(x), or f(x) gate where gate >= 0; then a dropout, where dropout >= 0. */
 int hone_build_activation(const hone_builder *b, int x, int gate, int64_t width, hone_activation f,
                           double dropout, const char *name);
 /* x + dropout(branch), the residual stream. */

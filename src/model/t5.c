@@ -258,8 +258,11 @@ static int build_stack(stack *s, int tokens, int64_t layers, int first_layer, in
         x = block(s, x, encoded);
     }
     s->b.layer = -1;
-    hone_norm_part last = {
-        .width = m->width, .epsilon = m->epsilon, .rms = true, .dropout = m->dropout};
+    hone_norm_part last = {.width = m->width,
+                           .epsilon = m->epsilon,
+                           .rms = true,
+                           .drops = true,
+                           .dropout = m->dropout};
     if (!s->b.source && m->scaled)
         last.scale = 1.0f / sqrtf((float)m->width);
     snprintf(name, sizeof name, "%s.final_layer_norm", s->name);

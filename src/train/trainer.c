@@ -32,11 +32,11 @@ static int64_t count_labels(const hone_course *course, const hone_course_step *a
 
 /* Forward and backward over the step's micro-batches; gradients add up in the parameter block. */
 static hone_status run_batches(hone_trainer *t, const hone_course_step *at, int64_t labels,
-                               double *loss_sum, int64_t *rows, hone_error *error)
+                               double *loss_sum, hone_stream_rows *rows, hone_error *error)
 {
     float scale = labels > 0 ? (float)(1.0 / (double)labels) : 0.0f;
     *loss_sum = 0.0;
-    *rows = 0;
+    *rows = (hone_stream_rows){0};
     for (int64_t first = 0; first < at->count; first += t->course.batch_size) {
         int64_t left = at->count - first;
         int64_t count = left < t->course.batch_size ? left : t->course.batch_size;
@@ -46,7 +46,8 @@ static hone_status run_batches(hone_trainer *t, const hone_course_step *at, int6
                 t->packer, hone_course_document(&t->course, at->epoch, at->first + first + i),
                 error));
         hone_batch batch = hone_packer_batch(t->packer);
-        batch.target.row_base = *rows;
+        batch.target.row_base = rows->target;
+        batch.source.row_base = rows->source;
         hone_execution execution = {.batch = &batch,
                                     .seed = (uint64_t)t->settings.model.seed,
                                     .step = (uint32_t)t->state.step,
@@ -56,7 +57,8 @@ static hone_status run_batches(hone_trainer *t, const hone_course_step *at, int6
         for (int64_t i = 0; i < batch.target.rows; i++)
             if (batch.labels[i] != HONE_NO_LABEL)
                 *loss_sum -= (double)t->logprobs[i];
-        *rows += batch.target.rows;
+        rows->target += batch.target.rows;
+        rows->source += batch.source.rows;
     }
     return HONE_OK;
 }
@@ -86,7 +88,8 @@ static hone_status train_step(hone_trainer *t, hone_error *error)
     hone_parameters *parameters = &t->model->parameters;
     double begin = hone_seconds_now();
     hone_course_step at = hone_course_at(&t->course, t->state.step);
-    int64_t labels = count_labels(&t->course, &at), rows;
+    int64_t labels = count_labels(&t->course, &at);
+    hone_stream_rows rows;
     double loss_sum;
     HONE_TRY(run_batches(t, &at, labels, &loss_sum, &rows, error));
     double loss = labels > 0 ? loss_sum / (double)labels : 0.0;
@@ -108,7 +111,8 @@ static hone_status train_step(hone_trainer *t, hone_error *error)
     t->state.loss = loss;
     t->state.grad_norm = norm;
     t->state.learning_rate = settings.learning_rate;
-    t->state.tokens += rows;
+    int64_t tokens = rows.target + rows.source;
+    t->state.tokens += tokens;
     t->state.seconds += seconds;
     t->latest = (hone_step_result){.step = t->state.step,
                                    .total_steps = t->course.total_steps,
@@ -116,8 +120,8 @@ static hone_status train_step(hone_trainer *t, hone_error *error)
                                    .loss = loss,
                                    .grad_norm = norm,
                                    .learning_rate = settings.learning_rate,
-                                   .tokens = rows,
-                                   .tokens_per_second = (double)rows / fmax(seconds, 1e-9),
+                                   .tokens = tokens,
+                                   .tokens_per_second = (double)tokens / fmax(seconds, 1e-9),
                                    .seconds = seconds,
                                    .rss_bytes = hone_rss_bytes()};
     return HONE_OK;

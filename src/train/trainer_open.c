@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "base/parallel.h"
+#include "infer/model_data.h"
 #include "train/checkpoint_folder.h"
 #include "train/leftovers.h"
 #include "train/run_identity.h"
@@ -21,7 +22,7 @@ static void set_dropout(hone_model *model, double dropout)
 {
     for (size_t i = 0; i < model->program.op_count && dropout >= 0.0; i++) {
         hone_op *op = &model->program.ops[i];
-        if (op->code == HONE_OP_EMBEDDING || op->code == HONE_OP_ATTENTION ||
+        if (op->drops || op->code == HONE_OP_EMBEDDING || op->code == HONE_OP_ATTENTION ||
             op->code == HONE_OP_ADD)
             op->dropout = (float)dropout;
     }
@@ -43,16 +44,10 @@ static hone_status open_model(hone_trainer *t, hone_error *error)
 static hone_status open_data(hone_trainer *t, hone_error *error)
 {
     const hone_train_settings *train = &t->settings.train;
-    int64_t context = hone_model_context_length(t->model), limit = t->settings.data.max_length;
+    hone_dataset_options options;
     if (train->train == NULL)
         return hone_fail(error, HONE_USAGE, "no training data given (train)");
-    if (limit > context)
-        return hone_fail(error, HONE_USAGE, "max_length is %lld, the model has %lld positions",
-                         (long long)limit, (long long)context);
-    const hone_dataset_options options = {.settings = &t->settings.data,
-                                          .tokenizer = hone_model_tokenizer(t->model),
-                                          .vocabulary = hone_model_vocabulary(t->model),
-                                          .max_length = limit > 0 ? limit : context};
+    HONE_TRY(hone_model_data_options(t->model, &t->settings.data, &options, error));
     HONE_TRY(hone_dataset_open(train->train, &options, &t->train, error));
     if (train->valid != NULL) {
         HONE_TRY(hone_dataset_open(train->valid, &options, &t->valid, error));
@@ -88,6 +83,11 @@ int64_t hone_trainer_eval_batch(const hone_trainer *trainer)
     return train->eval_batch_size > 0 ? train->eval_batch_size : train->batch_size;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 hone_status hone_trainer_prepare(hone_trainer *t, hone_error *error)
 {
     hone_parallel_set_threads((int)t->settings.model.threads);
@@ -96,13 +96,18 @@ hone_status hone_trainer_prepare(hone_trainer *t, hone_error *error)
     HONE_TRY(hone_course_init(&t->course, t->train, &t->settings.train, &t->settings.data,
                               (uint64_t)t->settings.model.seed, error));
     HONE_TRY(make_schedule(t, error));
-    hone_plan_options options = {.rows = hone_course_most_rows(&t->course).target,
+    /* Validation borrows this memory: one of its documents must fit too. */
+    hone_stream_rows most = hone_course_most_rows(&t->course);
+    hone_stream_rows longest = hone_dataset_longest(t->train), valid = {0};
+    if (t->valid != NULL)
+        valid = hone_dataset_longest(t->valid);
+    hone_plan_options options = {.rows = larger(most.target, valid.target),
+                                 .source_rows = larger(most.source, valid.source),
                                  .compute = t->model->compute,
                                  .training = true,
                                  .checkpointing = t->settings.train.gradient_checkpointing};
-    /* Validation borrows this memory: one of its documents must fit too. */
-    if (t->valid != NULL && hone_dataset_longest(t->valid).target > options.rows)
-        options.rows = hone_dataset_longest(t->valid).target;
+    options.longest =
+        larger(larger(longest.target, longest.source), larger(valid.target, valid.source));
     return hone_plan_create(&t->model->program, &options, &t->plan, error);
 }
 
@@ -309,7 +314,7 @@ static hone_status measure(hone_trainer *t, hone_memory_plan *out, hone_error *e
     HONE_TRY(hone_trainer_prepare(t, error));
     int64_t taken = hone_rss_bytes() - before;
     size_t block = (size_t)t->model->parameters.elements * sizeof(float);
-    *out = (hone_memory_plan){.rows = t->plan.options.rows,
+    *out = (hone_memory_plan){.rows = t->plan.options.rows + t->plan.options.source_rows,
                               .weights = t->model->weight_bytes,
                               .trainable = block,
                               .gradients = block,
