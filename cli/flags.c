@@ -101,12 +101,16 @@ static hone_status find_positional(cli_flags *flags, int argc, char **argv, hone
         } else if (!only_positionals && argv[at][0] == '-' && argv[at][1] != '\0') {
             return cli_fail(error, HONE_USAGE,
                             "unknown option %.100s (options start with two dashes)", argv[at]);
-        } else if (flags->positional_name == NULL || flags->positional != NULL) {
+        } else if (flags->positional_name == NULL ||
+                   (flags->positional_count > 0 && !flags->many_positionals)) {
             return cli_fail(error, HONE_USAGE, "unexpected argument '%.200s'", argv[at]);
+        } else if (flags->positional_count == CLI_POSITIONALS) {
+            return cli_fail(error, HONE_USAGE, "more than %d arguments", CLI_POSITIONALS);
         } else {
-            flags->positional = argv[at++];
+            flags->positionals[flags->positional_count++] = argv[at++];
         }
     }
+    flags->positional = flags->positionals[0];
     return HONE_OK;
 }
 

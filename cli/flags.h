@@ -7,7 +7,7 @@
 
 #include <hone/options.h>
 
-enum { CLI_SETS = 6, CLI_OPTIONS = 192, CLI_POSITIONALS = 1 };
+enum { CLI_SETS = 6, CLI_OPTIONS = 192, CLI_POSITIONALS = 64 };
 
 typedef struct cli_flags {
     const cli_command *command;
@@ -16,9 +16,12 @@ typedef struct cli_flags {
     const char *const *hidden; /* keys of the sets that this command lacks, NULL at the end */
     const char *positional_name;
     bool positional_is_settings; /* a file of settings, read before the flags are applied */
+    bool many_positionals;       /* else one at most */
 
-    const char *positional; /* or NULL */
-    bool help;              /* --help was among the arguments; nothing else was done */
+    const char *positional; /* the first, or NULL */
+    const char *positionals[CLI_POSITIONALS];
+    size_t positional_count;
+    bool help; /* --help was among the arguments; nothing else was done */
     bool given[CLI_OPTIONS];
     size_t flags_given;
 } cli_flags;

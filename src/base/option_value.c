@@ -84,7 +84,7 @@ static locale_t c_locale(void)
     return newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-static bool read_real(const char *text, double *value)
+bool hone_option_number_read(const char *text, double *value)
 {
     if (!is_number(text, false))
         return false;
@@ -157,7 +157,7 @@ static hone_status set_real(const hone_option *option, double *field, const char
     if (!is_number(text, false))
         return wrong(option, place, "a number", text, error);
     double value;
-    if (!read_real(text, &value) || value < option->minimum || value > option->maximum)
+    if (!hone_option_number_read(text, &value) || value < option->minimum || value > option->maximum)
         return out_of_range(option, place, text, error);
     *field = value;
     return HONE_OK;
@@ -406,7 +406,7 @@ static hone_status map_from_pairs(const hone_option *option, char *text, const c
                 continue;
             bool last = *end == '\0';
             *end = '\0';
-            found = equals != NULL && read_real(equals + 1, &value);
+            found = equals != NULL && hone_option_number_read(equals + 1, &value);
             if (found || last)
                 break;
             *end = ',';
@@ -491,7 +491,7 @@ hone_status hone_option_value_set_items(const hone_option *option, void *field,
         map_builder builder = {0};
         for (size_t i = 0; status == HONE_OK && i < count; i++) {
             double value;
-            if (!read_real(items[i].text, &value))
+            if (!hone_option_number_read(items[i].text, &value))
                 status = wrong(option, place, "a number", items[i].text, error);
             else
                 status = map_add(option, &builder, items[i].key, value, place, error);

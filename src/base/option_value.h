@@ -28,6 +28,9 @@ hone_status hone_option_value_set_items(const hone_option *option, void *field,
                                         const char *place, hone_error *error);
 /* Fresh text that hone_option_value_set reads back to the same; NULL when out of memory. */
 char *hone_option_value_text(const hone_option *option, const void *field);
+/* A decimal number, the point a point in every locale; false when the text is none, or not finite.
+ */
+bool hone_option_number_read(const char *text, double *value);
 /* Shortest text of a number that reads back to the same bits. */
 void hone_option_number_text(double value, char buffer[32]);
 

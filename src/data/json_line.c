@@ -5,7 +5,7 @@
  * of memory for a line of 16 MiB of empty arrays. */
 #include "data/json_line.h"
 
-#include "data/utf8_check.h"
+#include "base/utf8_check.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 
 #include "base/parallel.h"
 #include "data/line_reader.h"
-#include "data/utf8_check.h"
+#include "base/utf8_check.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
  *   summary.json     what came of it, rewritten whenever training ends or pauses
  *   adapter/         the best by validation, else the latest of a checkpoint or the end
  *   checkpoints/     see checkpoint.h
- *   plots/           loss.png, loss.svg
+ *   plots/           loss.png, loss.svg, perplexity.png, perplexity.svg
  * Logs only grow. A checkpoint knows their sizes, and resuming cuts them back to those. */
 #ifndef HONE_TRAIN_RUN_FOLDER_H
 #define HONE_TRAIN_RUN_FOLDER_H
@@ -48,7 +48,7 @@ hone_status hone_run_log_validation(const hone_run_folder *folder, int64_t step,
 /* text NULL: text that is not UTF-8 */
 hone_status hone_run_log_sample(const hone_run_folder *folder, int64_t step, const char *prompt,
                                 const char *text, size_t length, hone_error *error);
-/* Writes plots/loss.png and .svg from train.tsv and valid.tsv. */
+/* Writes the pictures of plots/ from train.tsv and valid.tsv. */
 hone_status hone_run_plot(const hone_run_folder *folder, hone_error *error);
 
 #endif

@@ -2,7 +2,7 @@
 #include "train/trainer_parts.h"
 
 #include "base/files.h"
-#include "data/utf8_check.h"
+#include "base/utf8_check.h"
 #include "train/json_file.h"
 
 #include <hone/generate.h>

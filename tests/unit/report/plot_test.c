@@ -40,43 +40,12 @@ static int remove_folder(void **state)
     return hone_folder_remove(folder, NULL) != HONE_OK;
 }
 
-static void ticks_are_round_numbers(void **state)
-{
-    (void)state;
-    static const struct {
-        double low, high;
-        int most;
-        double first, step;
-    } cases[] = {{0, 10, 8, 0, 2},
-                 {0, 8, 8, 0, 2},
-                 {0, 7, 8, 0, 1},
-                 {1, 5000, 8, 1000, 1000},
-                 {2.31, 4.87, 8, 2.5, 0.5},
-                 {-1, 1, 8, -1, 0.5},
-                 {0.0011, 0.0019, 8, 0.0012, 0.0002},
-                 {3e6, 9e6, 8, 3e6, 1e6}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        double first, step;
-        hone_plot_ticks(cases[i].low, cases[i].high, cases[i].most, &first, &step);
-        assert_true(fabs(first - cases[i].first) < 1e-9 * cases[i].high);
-        assert_true(fabs(step - cases[i].step) < 1e-9 * cases[i].high);
-    }
-    for (int i = 0; i < 2000; i++) {
-        double low = i * 0.37 - 300, high = low + pow(1.013, i - 600), first, step;
-        hone_plot_ticks(low, high, 8, &first, &step);
-        int count = 0;
-        while (first + count * step <= high)
-            count++;
-        assert_true(count >= 1 && count <= 8);
-        assert_true(first >= low - 1e-6 * step && first < low + step * (1 + 1e-6));
-    }
-}
-
 enum { STEPS = 3000 };
 static double steps[STEPS], raw[STEPS], mean[STEPS], valid_steps[6], valid[6];
 
-/* A curve as training makes them; HONE_KEEP_PLOT in the environment names a folder to see it in. */
-static hone_plot usual_plot(hone_plot_series series[3])
+/* Curves as training makes them; HONE_KEEP_PLOT in the environment names a folder to see them in.
+ */
+static hone_plot usual_plot(hone_plot_series series[4], hone_plot_panel panels[2])
 {
     for (int i = 0; i < STEPS; i++) {
         steps[i] = i + 1;
@@ -87,10 +56,19 @@ static hone_plot usual_plot(hone_plot_series series[3])
         valid_steps[i] = 500.0 * (i + 1);
         valid[i] = 2.75 + 1.7 * exp(-(i + 1) * 500 / 420.0);
     }
-    series[0] = (hone_plot_series){"training", steps, raw, STEPS, true, false};
-    series[1] = (hone_plot_series){"training, mean", steps, mean, STEPS, false, false};
-    series[2] = (hone_plot_series){"validation", valid_steps, valid, 6, false, true};
-    return (hone_plot){"Loss", "step", "loss (nats a token)", series, 3};
+    series[0] = (hone_plot_series){NULL, steps, raw, STEPS, HONE_LOOK_FAINT, 0};
+    series[1] = (hone_plot_series){"training, mean", steps, mean, STEPS, HONE_LOOK_LINE, 0};
+    series[2] = (hone_plot_series){"validation", valid_steps, valid, 6, HONE_LOOK_DOTS, 1};
+    series[3] = (hone_plot_series){"untouched", valid, valid, 1, HONE_LOOK_LEVEL, 1};
+    panels[0] = (hone_plot_panel){"one", series, 4};
+    panels[1] = (hone_plot_panel){"two", series + 1, 2};
+    return (hone_plot){.title = "Loss",
+                       .x_label = "step",
+                       .y_label = "loss (nats a token)",
+                       .caption = "What stands here is wrapped to the width of the picture, which "
+                                  "is 800, and this is longer than that, by a line or so.",
+                       .panels = panels,
+                       .count = 2};
 }
 
 static void assert_same_files(const char *a, const char *b)
@@ -108,8 +86,9 @@ static void assert_same_files(const char *a, const char *b)
 static void same_numbers_give_the_same_files(void **state)
 {
     (void)state;
-    hone_plot_series series[3];
-    hone_plot plot = usual_plot(series);
+    hone_plot_series series[4];
+    hone_plot_panel panels[2];
+    hone_plot plot = usual_plot(series, panels);
     const char *keep = getenv("HONE_KEEP_PLOT");
     if (keep != NULL) {
         char png[300], svg[300];
@@ -142,19 +121,61 @@ static void draws_whatever_the_numbers(void **state)
     const double *const all[] = {equal, holes, none, huge, tiny};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         for (size_t n = 0; n <= 4; n++) {
-            hone_plot_series series = {"s", x, all[i], n, false, n == 4};
-            hone_plot plot = {"t", "x", "y", &series, 1};
+            hone_plot_series series = {"s", x, all[i], n, (hone_plot_look)((i + n) % 5), i};
+            hone_plot_panel panel = {NULL, &series, 1};
+            hone_plot plot = {.title = "t",
+                              .x_label = "x",
+                              .y_label = "y",
+                              .x_is_time = n % 2 == 0,
+                              .y_may_be_log = true,
+                              .panels = &panel,
+                              .count = 1};
             assert_int_equal(hone_plot_write(&plot, in("odd.png"), in("odd.svg"), NULL), HONE_OK);
         }
     }
+}
+
+/* Names come from folders and files: a broken one must not end the drawing, a long one is cut, and
+ * many take more rows, so that the picture grows. */
+static void draws_whatever_the_names(void **state)
+{
+    (void)state;
+    static const double x[] = {1, 2}, y[] = {3, 4};
+    static char names[24][64];
+    static char long_name[2000];
+    memset(long_name, 'w', sizeof long_name - 1);
+    hone_plot_series series[24];
+    for (int i = 0; i < 24; i++) {
+        snprintf(names[i], sizeof names[i], "a run with a name, %d", i);
+        series[i] = (hone_plot_series){names[i], x, y, 2, HONE_LOOK_DOTS, (size_t)i};
+    }
+    series[3].name = long_name;
+    series[4].name = "broken \xff\xc3 \x01\n text";
+    series[5].name = "";
+    char *few, *many;
+    size_t length;
+    double heights[2];
+    hone_plot_panel panel = {NULL, series, 2};
+    hone_plot plot = {
+        .title = "\xff", .x_label = long_name, .y_label = "\xc3", .panels = &panel, .count = 1};
+    assert_int_equal(hone_plot_svg(&plot, &few, &length, NULL), HONE_OK);
+    panel.count = 24;
+    assert_int_equal(hone_plot_svg(&plot, &many, &length, NULL), HONE_OK);
+    assert_int_equal(strlen(many), length);
+    assert_int_equal(sscanf(strstr(few, "viewBox"), "viewBox=\"0 0 800 %lf", &heights[0]), 1);
+    assert_int_equal(sscanf(strstr(many, "viewBox"), "viewBox=\"0 0 800 %lf", &heights[1]), 1);
+    assert_true(heights[1] > heights[0] + 22.0 * 4);
+    hone_free(few);
+    hone_free(many);
 }
 
 static void a_file_that_cannot_be_written_is_an_error(void **state)
 {
     (void)state;
     hone_error error;
-    hone_plot_series series[3];
-    hone_plot plot = usual_plot(series);
+    hone_plot_series series[4];
+    hone_plot_panel panels[2];
+    hone_plot plot = usual_plot(series, panels);
     assert_int_equal(hone_plot_write(&plot, in("none/a.png"), NULL, &error), HONE_IO);
     assert_int_equal(hone_plot_write(&plot, NULL, in("none/a.svg"), &error), HONE_IO);
     assert_false(hone_file_exists(in("none")));
@@ -163,9 +184,9 @@ static void a_file_that_cannot_be_written_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ticks_are_round_numbers),
         cmocka_unit_test(same_numbers_give_the_same_files),
         cmocka_unit_test(draws_whatever_the_numbers),
+        cmocka_unit_test(draws_whatever_the_names),
         cmocka_unit_test(a_file_that_cannot_be_written_is_an_error),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

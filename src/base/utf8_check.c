@@ -1,6 +1,6 @@
 /* The UTF-8 check of utf8_check.h: ASCII eight bytes at a time, the rest by table 3-7 of the
  * Unicode Standard (the second byte's range depends on the first). */
-#include "data/utf8_check.h"
+#include "base/utf8_check.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Whether bytes are UTF-8 (RFC 3629: shortest forms, no surrogates, at most U+10FFFF). */
-#ifndef HONE_DATA_UTF8_CHECK_H
-#define HONE_DATA_UTF8_CHECK_H
+#ifndef HONE_BASE_UTF8_CHECK_H
+#define HONE_BASE_UTF8_CHECK_H
 
 #include <stddef.h>
 
