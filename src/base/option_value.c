@@ -157,7 +157,8 @@ static hone_status set_real(const hone_option *option, double *field, const char
     if (!is_number(text, false))
         return wrong(option, place, "a number", text, error);
     double value;
-    if (!hone_option_number_read(text, &value) || value < option->minimum || value > option->maximum)
+    if (!hone_option_number_read(text, &value) || value < option->minimum ||
+        value > option->maximum)
         return out_of_range(option, place, text, error);
     *field = value;
     return HONE_OK;

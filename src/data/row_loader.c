@@ -6,8 +6,8 @@
 #include "data/row_loader.h"
 
 #include "base/parallel.h"
-#include "data/line_reader.h"
 #include "base/utf8_check.h"
+#include "data/line_reader.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/yaml.h"
-#include "report/table.h"
+#include "report/run_table.h"
 
 #include <hone/report.h>
 

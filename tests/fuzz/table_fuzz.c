@@ -1,5 +1,6 @@
-/* Any bytes: a table of runs is read, its rows as wide as its heading, or refused with a message. */
-#include "report/table.h"
+/* Any bytes: a table of runs is read, its rows as wide as its heading, or refused with a message.
+ */
+#include "report/run_table.h"
 
 #include <stdlib.h>
 

@@ -99,9 +99,9 @@ static void labels_are_short_and_exact(void **state)
 static void any_range_can_be_drawn(void **state)
 {
     (void)state;
-    static const double values[] = {0,      1,     -1,    1e-300, 1e300,      -1e300,
-                                    1e-310, 5e-16, 12345, 0.1,    HUGE_VAL,   -HUGE_VAL,
-                                    NAN,    1e15,  1e18,  86400,  1.7976e308, -1.7976e308};
+    static const double values[] = {0,           1,     -1,    1e-300, 1e300,      -1e300,
+                                    1e-310,      5e-16, 12345, 0.1,    HUGE_VAL,   -HUGE_VAL,
+                                    (double)NAN, 1e15,  1e18,  86400,  1.7976e308, -1.7976e308};
     enum { VALUES = sizeof values / sizeof *values };
     for (int kind = HONE_AXIS_NUMBER; kind <= HONE_AXIS_TIME; kind++) {
         for (int i = 0; i < VALUES * VALUES; i++) {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "report/table.h"
+#include "report/run_table.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Tables of numbers as runs write them: tab-separated, the first line names the columns. */
-#ifndef HONE_REPORT_TABLE_H
-#define HONE_REPORT_TABLE_H
+#ifndef HONE_REPORT_RUN_TABLE_H
+#define HONE_REPORT_RUN_TABLE_H
 
 #include "base/memory.h"
 

@@ -1,5 +1,5 @@
-/* Tables: see table.h. */
-#include "report/table.h"
+/* Tables: see run_table.h. */
+#include "report/run_table.h"
 
 #include "base/files.h"
 #include "base/option_value.h"
