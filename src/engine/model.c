@@ -92,7 +92,7 @@ static hone_status fill(hone_model *model, const hone_model_settings *settings,
 
 static hone_status open_tokenizer(hone_model *model, hone_error *error)
 {
-    static const char *const names[] = {"tokenizer.json", "vocab.json"};
+    static const char *const names[] = {"tokenizer.json", "vocab.json", "spiece.model"};
     bool found = false;
     for (size_t i = 0; i < sizeof names / sizeof names[0] && !found; i++) {
         char *path = hone_path_join(model->folder, names[i]);

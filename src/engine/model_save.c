@@ -7,15 +7,11 @@
 #include <string.h>
 
 /* Files that make a folder usable beside its weights. */
-static const char *const companions[] = {"config.json",
-                                         "generation_config.json",
-                                         "tokenizer.json",
-                                         "tokenizer_config.json",
-                                         "vocab.json",
-                                         "merges.txt",
-                                         "special_tokens_map.json",
-                                         "added_tokens.json",
-                                         "chat_template.jinja"};
+static const char *const companions[] = {"config.json",       "generation_config.json",
+                                         "tokenizer.json",    "tokenizer_config.json",
+                                         "vocab.json",        "merges.txt",
+                                         "spiece.model",      "special_tokens_map.json",
+                                         "added_tokens.json", "chat_template.jinja"};
 
 enum { COMPANION_LIMIT = 256 << 20 };
 

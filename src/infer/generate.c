@@ -28,6 +28,7 @@ typedef struct sequence {
     int64_t fed; /* ids in the cache; -1: waits for the prompt's first sequence to be fed */
     uint64_t seed;
     hone_stop_text text;
+    int begun; /* of hone_tokenizer_decode_more */
     bool done;
     hone_finish finish;
 } sequence;
@@ -302,7 +303,7 @@ static hone_status add_text(generator *g, sequence *s, int32_t id, bool *stopped
     /* A model may have more ids than its tokenizer knows: they say nothing. */
     if (tokenizer == NULL || hone_tokenizer_token(tokenizer, id, &length) == NULL)
         return HONE_OK;
-    HONE_TRY(hone_tokenizer_decode(tokenizer, &id, 1, 1, &bytes, &length, error));
+    HONE_TRY(hone_tokenizer_decode_more(tokenizer, &id, 1, 1, &s->begun, &bytes, &length, error));
     bool may_stop = s->count - s->prompt_count >= g->settings->min_new_tokens;
     hone_status status = hone_stop_text_add(&s->text, bytes, length, may_stop, stopped, error);
     hone_tokenizer_free(bytes);

@@ -128,6 +128,8 @@ static hone_status describe_model(description *out, const char *path, hone_error
         put_text(out, "tokenizer", "tokenizer.json");
     else if (has(path, "vocab.json") && has(path, "merges.txt"))
         put_text(out, "tokenizer", "vocab.json, merges.txt");
+    else if (has(path, "spiece.model"))
+        put_text(out, "tokenizer", "spiece.model");
     else
         put(out, "tokenizer", hone_json_new_null());
     return put_tensors(out, path, "model", true, error);

@@ -106,6 +106,14 @@ const hone_added_token *hone_added_set_find(const hone_added_set *set, const cha
     return NULL;
 }
 
+const hone_added_token *hone_added_set_get(const hone_added_set *set, const char *text,
+                                           size_t length)
+{
+    hone_added_token key = {.text = text, .length = length};
+    return set->count == 0 ? NULL
+                           : bsearch(&key, set->tokens, set->count, sizeof key, compare_tokens);
+}
+
 static bool touches_word(const char *text, size_t length, size_t start, size_t end)
 {
     uint32_t code;

@@ -39,6 +39,10 @@ void hone_added_set_deinit(hone_added_set *set);
 const hone_added_token *hone_added_set_find(const hone_added_set *set, const char *text,
                                             size_t length, size_t from, size_t *start);
 
+/* The token with just this text, or NULL. */
+const hone_added_token *hone_added_set_get(const hone_added_set *set, const char *text,
+                                           size_t length);
+
 /* A place where text is cut: up to `start` it is ordinary text, then comes the token, and the rest
  * begins at `end`. */
 typedef struct hone_added_cut {

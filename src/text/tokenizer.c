@@ -2,15 +2,13 @@
  * whose ids come from a cache of fixed size or are merged. Each call takes an encoder (cache and
  * scratch) from a list and puts it back, so threads share nothing while they encode. A cache hit
  * gives what merging would: results don't depend on what was encoded before. */
+#include "text/encoding.h"
 #include "text/pretokenize.h"
-#include "text/tokenizer_parts.h"
 
 #include <string.h>
 
-#define CACHE_BITS 16 /* of a bucket's number: 4 MiB, touched as words come */
-#define CACHE_BUCKETS ((size_t)1 << CACHE_BITS)
-#define CACHE_BYTES (CACHE_BUCKETS * sizeof(cache_bucket))
-#define KEY_BYTES 15 /* of a pre-token; the key's last byte is its length, so never 0 */
+#define CACHE_BITS 16 /* of a bucket's number */
+#define KEY_BYTES 15  /* of a pre-token; the key's last byte is its length, so never 0 */
 #define KEY_IDS 4
 #define SCRATCH_KEPT ((size_t)1 << 16) /* symbols that an idle encoder may keep room for */
 
@@ -27,20 +25,7 @@ typedef struct cache_bucket {
     cache_entry entries[2];
 } cache_bucket;
 
-typedef struct hone_encoder {
-    struct hone_encoder *next; /* of the idle ones */
-    cache_bucket *cache;
-    hone_bpe_scratch scratch;
-} hone_encoder;
-
-/* One call of encode. */
-typedef struct encoding {
-    const hone_tokenizer *tokenizer;
-    hone_encoder *encoder;
-    int32_t *ids;
-    size_t count, capacity;
-    hone_error *error;
-} encoding;
+_Static_assert(sizeof(cache_bucket) << CACHE_BITS == HONE_ENCODER_CACHE, "buckets fill the cache");
 
 hone_tokenizer *hone_tokenizer_new(void)
 {
@@ -54,8 +39,10 @@ hone_tokenizer *hone_tokenizer_new(void)
 
 static void encoder_free(hone_encoder *encoder)
 {
-    hone_pages_free(encoder->cache, CACHE_BYTES);
+    hone_pages_free(encoder->cache, HONE_ENCODER_CACHE);
     hone_bpe_scratch_deinit(&encoder->scratch);
+    hone_unigram_scratch_deinit(&encoder->cut);
+    hone_text_buffer_deinit(&encoder->normal);
     hone_free(encoder);
 }
 
@@ -70,11 +57,13 @@ void hone_tokenizer_close(hone_tokenizer *tokenizer)
     }
     pthread_mutex_destroy(&tokenizer->lock);
     hone_bpe_deinit(&tokenizer->bpe);
+    hone_unigram_deinit(&tokenizer->unigram);
+    hone_spiece_rules_deinit(&tokenizer->rules);
     for (int i = 0; i < 2; i++)
         hone_added_set_deinit(&tokenizer->added[i]);
     hone_free(tokenizer->bytes);
     hone_free(tokenizer->offsets);
-    hone_free(tokenizer->special);
+    hone_free(tokenizer->flags);
     hone_arena_deinit(&tokenizer->texts);
     hone_free(tokenizer);
 }
@@ -92,6 +81,16 @@ int32_t hone_tokenizer_eos(const hone_tokenizer *tokenizer)
 int32_t hone_tokenizer_bos(const hone_tokenizer *tokenizer)
 {
     return tokenizer->bos;
+}
+
+int32_t hone_tokenizer_special_id(const hone_tokenizer *tokenizer, const char *text, size_t length)
+{
+    for (int i = 0; i < 2; i++) {
+        const hone_added_token *token = hone_added_set_get(&tokenizer->added[i], text, length);
+        if (token != NULL)
+            return token->id;
+    }
+    return -1;
 }
 
 const char *hone_tokenizer_token(const hone_tokenizer *tokenizer, int32_t id, size_t *length)
@@ -116,10 +115,10 @@ static hone_status take_encoder(const hone_tokenizer *constant, hone_encoder **o
         encoder = hone_alloc_array(1, sizeof *encoder);
         if (encoder == NULL)
             return hone_fail_memory(error, "encoder", sizeof *encoder);
-        encoder->cache = hone_pages_alloc(CACHE_BYTES);
+        encoder->cache = hone_pages_alloc(HONE_ENCODER_CACHE);
         if (encoder->cache == NULL) {
             hone_free(encoder);
-            return hone_fail_memory(error, "encoder", CACHE_BYTES);
+            return hone_fail_memory(error, "encoder", HONE_ENCODER_CACHE);
         }
     }
     *out = encoder;
@@ -131,13 +130,17 @@ static void put_encoder(const hone_tokenizer *constant, hone_encoder *encoder)
     hone_tokenizer *tokenizer = (hone_tokenizer *)(uintptr_t)constant;
     if (encoder->scratch.capacity > SCRATCH_KEPT)
         hone_bpe_scratch_deinit(&encoder->scratch);
+    if (encoder->cut.capacity > SCRATCH_KEPT)
+        hone_unigram_scratch_deinit(&encoder->cut);
+    if (encoder->normal.capacity > SCRATCH_KEPT)
+        hone_text_buffer_deinit(&encoder->normal);
     pthread_mutex_lock(&tokenizer->lock);
     encoder->next = tokenizer->encoders;
     tokenizer->encoders = encoder;
     pthread_mutex_unlock(&tokenizer->lock);
 }
 
-static hone_status reserve(encoding *e, size_t more)
+hone_status hone_encoding_reserve(hone_encoding *e, size_t more)
 {
     size_t needed;
     if (!hone_size_add(e->count, more, &needed) ||
@@ -172,23 +175,23 @@ static inline size_t hash_key(const uint64_t key[2])
 }
 
 /* Appends the ids of an entry; there is room for KEY_IDS. */
-static inline void append_entry(encoding *e, const cache_entry *entry)
+static inline void append_entry(hone_encoding *e, const cache_entry *entry)
 {
     memcpy(e->ids + e->count, entry->ids, sizeof entry->ids);
     e->count += 1 + (size_t)(entry->ids[1] >= 0) + (size_t)(entry->ids[2] >= 0) +
                 (size_t)(entry->ids[3] >= 0);
 }
 
-static hone_status merge_word(encoding *e, const char *word, size_t length, size_t *added)
+static hone_status merge_word(hone_encoding *e, const char *word, size_t length, size_t *added)
 {
-    HONE_TRY(reserve(e, length > KEY_IDS ? length : KEY_IDS));
+    HONE_TRY(hone_encoding_reserve(e, length > KEY_IDS ? length : KEY_IDS));
     HONE_TRY(hone_bpe_encode(&e->tokenizer->bpe, &e->encoder->scratch, word, length,
                              e->ids + e->count, added, e->error));
     e->count += *added;
     return HONE_OK;
 }
 
-static hone_status merge_and_keep(encoding *e, const char *word, size_t length,
+static hone_status merge_and_keep(hone_encoding *e, const char *word, size_t length,
                                   const uint64_t key[2], cache_bucket *bucket)
 {
     size_t added;
@@ -203,7 +206,7 @@ static hone_status merge_and_keep(encoding *e, const char *word, size_t length,
 }
 
 /* Text without added tokens. */
-static hone_status encode_words(encoding *e, const char *text, size_t length)
+static hone_status encode_words(hone_encoding *e, const char *text, size_t length)
 {
     for (size_t at = 0, size; at < length; at += size) {
         size =
@@ -215,9 +218,9 @@ static hone_status encode_words(encoding *e, const char *text, size_t length)
         }
         uint64_t key[2];
         load_key(text, length, at, size, key);
-        cache_bucket *bucket = &e->encoder->cache[hash_key(key)];
+        cache_bucket *bucket = (cache_bucket *)e->encoder->cache + hash_key(key);
         if (e->capacity - e->count < KEY_IDS)
-            HONE_TRY(reserve(e, KEY_IDS));
+            HONE_TRY(hone_encoding_reserve(e, KEY_IDS));
         cache_entry *entries = bucket->entries;
         if (entries[0].key[0] == key[0] && entries[0].key[1] == key[1])
             append_entry(e, &entries[0]);
@@ -229,8 +232,10 @@ static hone_status encode_words(encoding *e, const char *text, size_t length)
     return HONE_OK;
 }
 
-static hone_status encode_stretch(encoding *e, const char *text, size_t length)
+static hone_status encode_stretch(hone_encoding *e, const char *text, size_t length)
 {
+    if (e->tokenizer->kind == HONE_TOKENIZER_UNIGRAM)
+        return hone_encode_unigram(e, text, length);
     if (!e->tokenizer->add_prefix_space || text[0] == ' ')
         return encode_words(e, text, length);
     char *copy = hone_alloc(length + 1);
@@ -244,7 +249,7 @@ static hone_status encode_stretch(encoding *e, const char *text, size_t length)
 }
 
 /* Cuts text at the added tokens of set number `level`, and what is between them at the next. */
-static hone_status encode_cut(encoding *e, const char *text, size_t length, int level)
+static hone_status encode_cut(hone_encoding *e, const char *text, size_t length, int level)
 {
     if (level == 2)
         return encode_stretch(e, text, length);
@@ -255,7 +260,7 @@ static hone_status encode_cut(encoding *e, const char *text, size_t length, int 
             HONE_TRY(encode_cut(e, text + walk.begin, cut.start - walk.begin, level + 1));
         if (cut.token == NULL)
             return HONE_OK;
-        HONE_TRY(reserve(e, 1));
+        HONE_TRY(hone_encoding_reserve(e, 1));
         e->ids[e->count++] = cut.token->id;
         walk.begin = cut.end;
     }
@@ -264,7 +269,7 @@ static hone_status encode_cut(encoding *e, const char *text, size_t length, int 
 hone_status hone_tokenizer_encode(const hone_tokenizer *tokenizer, const char *text, size_t length,
                                   int32_t **ids, size_t *capacity, size_t *count, hone_error *error)
 {
-    encoding e = {.tokenizer = tokenizer, .ids = *ids, .capacity = *capacity, .error = error};
+    hone_encoding e = {.tokenizer = tokenizer, .ids = *ids, .capacity = *capacity, .error = error};
     *count = 0;
     HONE_TRY(take_encoder(tokenizer, &e.encoder, error));
     hone_status status = encode_cut(&e, text, length, 0);
@@ -276,19 +281,40 @@ hone_status hone_tokenizer_encode(const hone_tokenizer *tokenizer, const char *t
     return status;
 }
 
-hone_status hone_tokenizer_decode(const hone_tokenizer *tokenizer, const int32_t *ids, size_t count,
-                                  int skip_special, char **text, size_t *length, hone_error *error)
+/* Bytes of a token in a decoded text; *leading tells what is still to be left out before it. */
+static const char *decoded_bytes(const hone_tokenizer *tokenizer, int32_t id, bool skip_special,
+                                 hone_leading_spaces *leading, size_t *length)
 {
-    const size_t *offsets = tokenizer->offsets;
-    size_t total = 0;
+    const char *bytes = hone_tokenizer_token(tokenizer, id, length);
+    unsigned char flags = tokenizer->flags[id];
+    if (skip_special && (flags & HONE_TOKEN_SPECIAL) != 0)
+        *length = 0;
+    if (*length == 0 || *leading == HONE_SPACES_KEPT)
+        return bytes;
+    if ((flags & HONE_TOKEN_VERBATIM) == 0 && bytes[0] == ' ') {
+        bytes++;
+        *length -= 1;
+        if (*leading == HONE_SPACES_ONE || *length > 0)
+            *leading = HONE_SPACES_KEPT;
+    } else {
+        *leading = HONE_SPACES_KEPT;
+    }
+    return bytes;
+}
+
+hone_status hone_tokenizer_decode_more(const hone_tokenizer *tokenizer, const int32_t *ids,
+                                       size_t count, int skip_special, int *begun, char **text,
+                                       size_t *length, hone_error *error)
+{
+    size_t total = 0, size;
+    hone_leading_spaces leading = *begun ? HONE_SPACES_KEPT : tokenizer->leading, after = leading;
     *text = NULL;
     *length = 0;
     for (size_t i = 0; i < count; i++) {
         if (ids[i] < 0 || ids[i] >= tokenizer->size)
             return hone_fail(error, HONE_INPUT, "token id %d at place %zu: expected 0 to %d",
                              ids[i], i, tokenizer->size - 1);
-        bool skip = skip_special && tokenizer->special[ids[i]];
-        size_t size = skip ? 0 : offsets[ids[i] + 1] - offsets[ids[i]] - 1;
+        decoded_bytes(tokenizer, ids[i], skip_special != 0, &after, &size);
         if (!hone_size_add(total, size, &total) || total == SIZE_MAX)
             return hone_fail_memory(error, "decoded text", SIZE_MAX);
     }
@@ -297,16 +323,23 @@ hone_status hone_tokenizer_decode(const hone_tokenizer *tokenizer, const int32_t
         return hone_fail_memory(error, "decoded text", total + 1);
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t size = offsets[ids[i] + 1] - offsets[ids[i]] - 1;
-        if (skip_special && tokenizer->special[ids[i]])
-            continue;
-        memcpy(out + used, tokenizer->bytes + offsets[ids[i]], size);
+        const char *bytes = decoded_bytes(tokenizer, ids[i], skip_special != 0, &leading, &size);
+        memcpy(out + used, bytes, size);
         used += size;
     }
     out[used] = '\0';
     *text = out;
     *length = used;
+    *begun = leading == HONE_SPACES_KEPT;
     return HONE_OK;
+}
+
+hone_status hone_tokenizer_decode(const hone_tokenizer *tokenizer, const int32_t *ids, size_t count,
+                                  int skip_special, char **text, size_t *length, hone_error *error)
+{
+    int begun = 0;
+    return hone_tokenizer_decode_more(tokenizer, ids, count, skip_special, &begun, text, length,
+                                      error);
 }
 
 void hone_tokenizer_free(void *block)

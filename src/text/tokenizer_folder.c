@@ -1,8 +1,10 @@
 /* Opening the tokenizer of a model folder: which files there are, vocab.json + merges.txt, and the
- * special tokens, which up to four more files may name. */
+ * special tokens, which up to four more files may name. What spiece.model leaves open is settled as
+ * Transformers' T5Tokenizer does: its extra ids and its names of special tokens. */
 #include "base/files.h"
 #include "text/tokenizer_parts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define FILE_LIMIT ((size_t)256 << 20)
@@ -20,6 +22,9 @@ typedef struct folder {
     hone_json *documents[FILES];
     char *merges_path, *merges;
     size_t merges_size;
+    char *spiece_path, *spiece;
+    size_t spiece_size;
+    int64_t extra_ids;
 } folder;
 
 /* Names of special tokens, in the order in which HF adds them. */
@@ -28,6 +33,9 @@ static const char *const special_names[] = {"bos_token", "eos_token", "unk_token
 static const char *const special_lists[] = {"additional_special_tokens", "extra_special_tokens"};
 
 static const char default_special[] = "<|endoftext|>";
+
+#define T5_EXTRA_IDS 100 /* where no file has their number */
+#define EXTRA_IDS_LIMIT 100000
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -39,6 +47,8 @@ static void folder_deinit(folder *files)
     }
     hone_free(files->merges_path);
     hone_free(files->merges);
+    hone_free(files->spiece_path);
+    hone_free(files->spiece);
 }
 
 /* Writes whole numbers of 20 to 100 digits as reals of the same length: HF writes 10^30 for "no
@@ -97,7 +107,8 @@ static hone_status no_tokenizer(const folder *files, hone_error *error)
                             -1, "this file is missing: expected beside %s",
                             vocab ? "vocab.json" : "merges.txt");
     return hone_fail_at(error, HONE_IO, files->path, -1, -1,
-                        "no tokenizer: expected tokenizer.json, or vocab.json and merges.txt");
+                        "no tokenizer: expected tokenizer.json, vocab.json and merges.txt, or "
+                        "spiece.model");
 }
 
 static hone_status load_files(folder *files, hone_error *error)
@@ -108,15 +119,21 @@ static hone_status load_files(folder *files, hone_error *error)
             return hone_fail_memory(error, "path", strlen(files->path));
     }
     files->merges_path = hone_path_join(files->path, "merges.txt");
-    if (files->merges_path == NULL)
+    files->spiece_path = hone_path_join(files->path, "spiece.model");
+    if (files->merges_path == NULL || files->spiece_path == NULL)
         return hone_fail_memory(error, "path", strlen(files->path));
     HONE_TRY(load_document(files, TOKENIZER, error));
     if (files->documents[TOKENIZER] == NULL) {
-        if (!hone_file_exists(files->paths[VOCAB]) || !hone_file_exists(files->merges_path))
+        if (hone_file_exists(files->paths[VOCAB]) && hone_file_exists(files->merges_path)) {
+            HONE_TRY(load_document(files, VOCAB, error));
+            HONE_TRY(hone_file_load(files->merges_path, FILE_LIMIT, &files->merges,
+                                    &files->merges_size, error));
+        } else if (hone_file_exists(files->spiece_path)) {
+            HONE_TRY(hone_file_load(files->spiece_path, FILE_LIMIT, &files->spiece,
+                                    &files->spiece_size, error));
+        } else {
             return no_tokenizer(files, error);
-        HONE_TRY(load_document(files, VOCAB, error));
-        HONE_TRY(hone_file_load(files->merges_path, FILE_LIMIT, &files->merges, &files->merges_size,
-                                error));
+        }
         HONE_TRY(load_document(files, ADDED, error));
     }
     HONE_TRY(load_document(files, SETTINGS, error));
@@ -161,32 +178,79 @@ static hone_status read_merges(hone_tokenizer_load *load, const folder *files, h
     return HONE_OK;
 }
 
-/* Classes of tokenizer that read vocab.json and merges.txt as GPT-2's does. */
-static hone_status check_class(const folder *files, hone_error *error)
+/* Classes of tokenizer that read vocab.json and merges.txt as GPT-2's does, and spiece.model as
+ * T5's.
+ */
+static const char *const pair_classes[] = {"GPT2Tokenizer",     "GPT2TokenizerFast",
+                                           "OPTTokenizer",      "PreTrainedTokenizerFast",
+                                           "TokenizersBackend", NULL};
+static const char *const spiece_classes[] = {"T5Tokenizer", "T5TokenizerFast", "MT5Tokenizer",
+                                             "MT5TokenizerFast", NULL};
+
+static hone_status check_class(const folder *files, const char *const *known, const char *with,
+                               hone_error *error)
 {
-    static const char *const known[] = {"GPT2Tokenizer", "GPT2TokenizerFast", "OPTTokenizer",
-                                        "PreTrainedTokenizerFast", "TokenizersBackend"};
     const char *name =
         hone_json_string(hone_json_get(files->documents[SETTINGS], "tokenizer_class"), NULL);
     if (name == NULL)
         return HONE_OK;
-    for (size_t i = 0; i < COUNT(known); i++)
+    for (size_t i = 0; known[i] != NULL; i++)
         if (strcmp(name, known[i]) == 0)
             return HONE_OK;
     return hone_fail_at(error, HONE_INPUT, files->paths[SETTINGS], -1, -1,
-                        "tokenizer_class '%s' is not supported with vocab.json and merges.txt: "
-                        "expected GPT2Tokenizer, or a tokenizer.json",
-                        name);
+                        "tokenizer_class '%s' is not supported with %s: expected %s, or a "
+                        "tokenizer.json",
+                        name, with, known[0]);
 }
 
 static hone_status read_pair_of_files(hone_tokenizer_load *load, const folder *files,
                                       hone_error *error)
 {
-    HONE_TRY(check_class(files, error));
+    HONE_TRY(check_class(files, pair_classes, "vocab.json and merges.txt", error));
     load->tokenizer->use_regex = true;
     HONE_TRY(
         hone_tokenizer_read_vocabulary(load, files->documents[VOCAB], files->paths[VOCAB], error));
     return read_merges(load, files, error);
+}
+
+/* extra_ids of tokenizer_config.json: how many sentinels lie behind the pieces. */
+static hone_status read_extra_ids(folder *files, hone_error *error)
+{
+    files->extra_ids = 0;
+    if (files->spiece == NULL)
+        return HONE_OK;
+    const hone_json *value = hone_json_get(files->documents[SETTINGS], "extra_ids");
+    files->extra_ids = T5_EXTRA_IDS;
+    if (value == NULL || hone_json_type_of(value) == HONE_JSON_NULL)
+        return HONE_OK;
+    if (!hone_json_integer(value, &files->extra_ids) || files->extra_ids < 0 ||
+        files->extra_ids > EXTRA_IDS_LIMIT)
+        return hone_fail_at(error, HONE_INPUT, files->paths[SETTINGS], -1, -1,
+                            "extra_ids: expected a whole number from 0 to %d", EXTRA_IDS_LIMIT);
+    return HONE_OK;
+}
+
+/* The sentinels, <extra_id_0> last, but for those that are pieces already. */
+static hone_status add_extra_ids(hone_tokenizer_load *load, const folder *files, hone_error *error)
+{
+    for (int64_t i = files->extra_ids - 1; i >= 0; i--) {
+        char text[40];
+        snprintf(text, sizeof text, "<extra_id_%lld>", (long long)i);
+        hone_added_token token = {.id = -1, .special = true, .length = strlen(text)};
+        token.text = hone_arena_strdup(&load->tokenizer->texts, text);
+        if (token.text == NULL)
+            return hone_fail_memory(error, "added tokens", token.length);
+        HONE_TRY(hone_tokenizer_add_token(load, token, files->spiece_path, error));
+    }
+    return HONE_OK;
+}
+
+static hone_status read_spiece(hone_tokenizer_load *load, const folder *files, hone_error *error)
+{
+    HONE_TRY(check_class(files, spiece_classes, "spiece.model", error));
+    HONE_TRY(hone_tokenizer_read_spiece(load, files->spiece, files->spiece_size, files->spiece_path,
+                                        error));
+    return add_extra_ids(load, files, error);
 }
 
 /* added_tokens.json: text -> id. */
@@ -329,6 +393,26 @@ static hone_status add_default_special(hone_tokenizer_load *load, int32_t *bos, 
     return hone_tokenizer_add_token(load, token, file, error);
 }
 
+/* T5's own special tokens stand in for those that no file names. */
+static hone_status add_t5_specials(hone_tokenizer_load *load, const folder *files, int32_t *eos,
+                                   hone_error *error)
+{
+    static const char *const names[][2] = {
+        {"eos_token", "</s>"}, {"unk_token", "<unk>"}, {"pad_token", "<pad>"}};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const char *file, *text = names[i][1];
+        const hone_json *value = special_value(files, names[i][0], &file);
+        hone_added_token token = {.text = text, .length = strlen(text), .special = true};
+        token.id = hone_vocabulary_find(&load->vocabulary, text, token.length);
+        if (token.id < 0 || (value != NULL && hone_json_type_of(value) != HONE_JSON_NULL))
+            continue;
+        *eos = i == 0 ? token.id : *eos;
+        if (hone_tokenizer_find_added(load, text, token.length) == SIZE_MAX)
+            HONE_TRY(hone_tokenizer_add_token(load, token, files->spiece_path, error));
+    }
+    return HONE_OK;
+}
+
 /* A flag of tokenizer_config.json; *found tells whether it is there. */
 static hone_status read_setting(const folder *files, const char *key, bool *value, bool *found,
                                 hone_error *error)
@@ -384,7 +468,8 @@ static size_t count_tokens(const folder *files)
     size_t count =
         hone_tokenizer_json_tokens(files->documents[TOKENIZER]) +
         hone_json_size(files->documents[VOCAB]) + hone_json_size(files->documents[ADDED]) +
-        COUNT(special_names) +
+        COUNT(special_names) + hone_spiece_count(files->spiece, files->spiece_size) +
+        (size_t)files->extra_ids +
         hone_json_size(hone_json_get(files->documents[SETTINGS], "added_tokens_decoder"));
     for (size_t i = 0; i < COUNT(special_lists); i++)
         count += hone_json_size(hone_json_get(files->documents[SETTINGS], special_lists[i])) +
@@ -395,16 +480,21 @@ static size_t count_tokens(const folder *files)
 static hone_status build(hone_tokenizer_load *load, const folder *files, hone_error *error)
 {
     const hone_json *root = files->documents[TOKENIZER];
-    const char *file = files->paths[root != NULL ? TOKENIZER : VOCAB];
+    const char *file =
+        files->spiece != NULL ? files->spiece_path : files->paths[root != NULL ? TOKENIZER : VOCAB];
     int32_t bos = -1, eos = -1;
     if (root != NULL)
         HONE_TRY(hone_tokenizer_read_json(load, root, file, error));
+    else if (files->spiece != NULL)
+        HONE_TRY(read_spiece(load, files, error));
     else
         HONE_TRY(read_pair_of_files(load, files, error));
     HONE_TRY(read_added_decoder(load, files, error));
     HONE_TRY(read_added_file(load, files, error));
     HONE_TRY(read_specials(load, files, &bos, &eos, error));
-    if (root == NULL)
+    if (files->spiece != NULL)
+        HONE_TRY(add_t5_specials(load, files, &eos, error));
+    else if (root == NULL)
         HONE_TRY(add_default_special(load, &bos, &eos, file, error));
     bool split = false, found;
     HONE_TRY(
@@ -429,6 +519,7 @@ hone_status hone_tokenizer_open(const char *path, hone_tokenizer **out, hone_err
         goto fail_tokenizer;
     }
     HONE_TRY_GOTO(load_files(&files, error), fail_files);
+    HONE_TRY_GOTO(read_extra_ids(&files, error), fail_files);
     HONE_TRY_GOTO(hone_tokenizer_load_init(&load, tokenizer, count_tokens(&files), error),
                   fail_load);
     HONE_TRY_GOTO(build(&load, &files, error), fail_load);

@@ -21,6 +21,7 @@ void hone_tokenizer_load_deinit(hone_tokenizer_load *load)
     hone_free(load->added);
     hone_free(load->added_of);
     hone_free(load->scratch);
+    hone_free(load->types);
 }
 
 hone_status hone_tokenizer_read_vocabulary(hone_tokenizer_load *load, const hone_json *object,
@@ -164,6 +165,34 @@ static void find_bytes(hone_tokenizer_load *load)
                  missing);
 }
 
+/* What a piece of a unigram model decodes to; out has room for `length` bytes. */
+static size_t decode_piece(const hone_tokenizer_load *load, size_t id, char *out)
+{
+    const char *text = load->vocabulary.texts[id];
+    size_t length = load->vocabulary.lengths[id], used = 0;
+    unsigned type = load->types[id];
+    const int32_t *bytes = load->tokenizer->unigram.bytes;
+    for (int byte = 0; byte < 256 && type == HONE_PIECE_BYTE; byte++)
+        if (bytes[byte] == (int32_t)id) {
+            load->tokenizer->flags[id] |= HONE_TOKEN_VERBATIM;
+            *out = (char)byte;
+            return 1;
+        }
+    bool spaces =
+        type == HONE_PIECE_NORMAL || type == HONE_PIECE_USER_DEFINED || type == HONE_PIECE_UNUSED;
+    for (size_t at = 0; at < length; at++) {
+        if (spaces && length - at >= 3 && memcmp(text + at, "\xE2\x96\x81", 3) == 0) {
+            out[used++] = ' ';
+            at += 2;
+        } else {
+            out[used++] = text[at];
+        }
+    }
+    if (!spaces)
+        load->tokenizer->flags[id] |= HONE_TOKEN_VERBATIM;
+    return used;
+}
+
 /* What tokens decode to. Added tokens that the model doesn't have stand for themselves. */
 static hone_status fill_bytes(hone_tokenizer_load *load, hone_error *error)
 {
@@ -175,14 +204,16 @@ static hone_status fill_bytes(hone_tokenizer_load *load, hone_error *error)
             return hone_fail_memory(error, "tokens", SIZE_MAX);
     tokenizer->bytes = hone_alloc(total);
     tokenizer->offsets = hone_alloc_array(vocabulary->size + 1, sizeof *tokenizer->offsets);
-    tokenizer->special = hone_alloc_array(vocabulary->size, 1);
-    if (tokenizer->bytes == NULL || tokenizer->offsets == NULL || tokenizer->special == NULL)
+    tokenizer->flags = hone_alloc_array(vocabulary->size, 1);
+    if (tokenizer->bytes == NULL || tokenizer->offsets == NULL || tokenizer->flags == NULL)
         return hone_fail_memory(error, "tokens", total);
     size_t used = 0;
     for (size_t id = 0; id < vocabulary->size; id++) {
         const char *text = vocabulary->texts[id];
         size_t length = vocabulary->lengths[id];
-        if (is_foreign(load, id))
+        if (tokenizer->kind == HONE_TOKENIZER_UNIGRAM)
+            length = decode_piece(load, id, tokenizer->bytes + used);
+        else if (is_foreign(load, id))
             memcpy(tokenizer->bytes + used, text, length);
         else
             length = hone_byte_alphabet_decode(text, length, tokenizer->bytes + used);
@@ -199,14 +230,16 @@ hone_status hone_tokenizer_load_finish(hone_tokenizer_load *load, const char *fi
 {
     hone_tokenizer *tokenizer = load->tokenizer;
     HONE_TRY(hone_vocabulary_check(&load->vocabulary, file, error));
-    find_bytes(load);
+    if (tokenizer->kind == HONE_TOKENIZER_BPE)
+        find_bytes(load);
     HONE_TRY(fill_bytes(load, error));
     for (size_t i = 0; i < load->added_count; i++) {
         hone_added_token *token = &load->added[i];
         token->text = hone_arena_strndup(&tokenizer->texts, token->text, token->length);
         if (token->text == NULL)
             return hone_fail_memory(error, "added tokens", token->length);
-        tokenizer->special[token->id] = token->special;
+        if (token->special)
+            tokenizer->flags[token->id] |= HONE_TOKEN_SPECIAL;
     }
     for (int normalized = 0; normalized < 2; normalized++)
         HONE_TRY(hone_added_set_init(&tokenizer->added[normalized], load->added, load->added_count,

@@ -6,17 +6,38 @@
 #include "base/memory.h"
 #include "text/added_tokens.h"
 #include "text/bpe.h"
+#include "text/spiece_rules.h"
+#include "text/unigram.h"
 #include "text/vocabulary.h"
 
 #include <hone/tokenizer.h>
 #include <pthread.h>
 
+typedef enum hone_tokenizer_kind { HONE_TOKENIZER_BPE, HONE_TOKENIZER_UNIGRAM } hone_tokenizer_kind;
+
+/* What decoding does with the spaces that encoding puts before a text. */
+typedef enum hone_leading_spaces {
+    HONE_SPACES_KEPT,
+    HONE_SPACES_ONE,  /* one is left out */
+    HONE_SPACES_EACH, /* one of each token, as long as there is no text */
+} hone_leading_spaces;
+
+/* Flags of a token. */
+enum {
+    HONE_TOKEN_SPECIAL = 1, /* left out by decoding that skips special tokens */
+    HONE_TOKEN_VERBATIM = 2 /* its bytes are its own: no space in them stands for a word's start */
+};
+
 struct hone_tokenizer {
+    hone_tokenizer_kind kind;
     hone_bpe bpe;
+    hone_unigram unigram;
+    hone_spiece_rules rules; /* before the unigram model */
     hone_added_set added[2]; /* searched one after the other */
     char *bytes;             /* what each token decodes to, with a NUL after each */
     size_t *offsets;         /* (size + 1) of tokens in bytes */
-    unsigned char *special;  /* (size) left out by decoding that skips special tokens */
+    unsigned char *flags;    /* (size) of HONE_TOKEN_... */
+    hone_leading_spaces leading;
     int32_t size, eos, bos;
     bool add_prefix_space;         /* a space before every stretch of text that has none */
     bool use_regex;                /* split text into pre-tokens */
@@ -25,11 +46,23 @@ struct hone_tokenizer {
     struct hone_encoder *encoders; /* idle ones */
 };
 
+/* Types of piece, numbered as in sentencepiece's files. */
+typedef enum hone_piece_type {
+    HONE_PIECE_NONE, /* no piece of the model */
+    HONE_PIECE_NORMAL,
+    HONE_PIECE_UNKNOWN,
+    HONE_PIECE_CONTROL,
+    HONE_PIECE_USER_DEFINED,
+    HONE_PIECE_UNUSED,
+    HONE_PIECE_BYTE
+} hone_piece_type;
+
 /* Loading: the parts of the files as read so far. JSON documents stay alive to the end, since the
  * vocabulary and the added tokens borrow their strings. */
 typedef struct hone_tokenizer_load {
     hone_tokenizer *tokenizer;
     hone_vocabulary vocabulary;
+    unsigned char *types; /* (vocabulary.limit) of hone_piece_type, of a unigram model; or NULL */
     hone_added_token *added;
     size_t added_count, added_capacity;
     uint32_t *added_of;  /* (vocabulary.limit) index in added + 1 of each id, 0: none */
@@ -69,6 +102,16 @@ size_t hone_tokenizer_find_added(const hone_tokenizer_load *load, const char *te
 /* Reads the flags of an added token from its object; members that are absent keep *token's. */
 hone_status hone_tokenizer_read_flags(const hone_json *object, hone_added_token *token,
                                       const char *file, hone_error *error);
+
+/* The bytes of a spiece.model: pieces, normalization and special pieces. vocabulary is initialized
+ * with room for all. */
+hone_status hone_tokenizer_read_spiece(hone_tokenizer_load *load, const char *model, size_t size,
+                                       const char *file, hone_error *error);
+/* Number of pieces in it at most; 0 for what is no model. */
+size_t hone_spiece_count(const char *model, size_t size);
+/* After pieces, types and scores are there: the trie that text is cut with. */
+hone_status hone_tokenizer_build_unigram(hone_tokenizer_load *load, const char *file,
+                                         hone_error *error);
 
 /* A zeroed tokenizer that hone_tokenizer_close takes, or NULL. */
 hone_tokenizer *hone_tokenizer_new(void);
