@@ -86,6 +86,9 @@ int hone_build_activation(const hone_builder *b, int x, int gate, int64_t width,
     op.inputs[0] = x;
     op.inputs[1] = gate;
     op.outputs[0] = hone_program_value(b->program, HONE_VALUE_COMPUTE, width, "%s", name);
+    if (f == HONE_RELU && gate < 0)
+        op.outputs[1] =
+            hone_program_value(b->program, HONE_VALUE_F32, (width + 31) / 32, "%s.signs", name);
     op.drops = dropout >= 0.0;
     op.dropout = op.drops ? (float)dropout : 0.0f;
     op.as.activation.type = f;

@@ -2,7 +2,8 @@
  * y = dropout(f(x) g).
  * Source:  Hendrycks and Gimpel 2016, arXiv:1606.08415; gelu_new is its tanh approximation. Gated:
  *          Shazeer 2020, arXiv:2002.05202.
- * Shapes:  x, g, y (N,C).
+ * Shapes:  x, g, y (N,C); signs (N, C/32): of relu where the program asks for them, a bit for each
+ *          x > 0, so that backward need not keep x, which is 32 times as large.
  * Errors:  none (a kernel). */
 #include "op/kernel.h"
 
@@ -12,6 +13,8 @@ static unsigned activation_saved(const hone_op *op,
                                  const hone_weight *const weight[HONE_OP_WEIGHTS])
 {
     (void)weight;
+    if (op->outputs[1] >= 0)
+        return HONE_SAVES_OUTPUT(1);
     return HONE_SAVES_INPUT(0) | (op->inputs[1] >= 0 ? HONE_SAVES_INPUT(1) : 0);
 }
 
@@ -90,6 +93,28 @@ static void apply_row(hone_activation type, bool slope, const float *x, float *y
     }
 }
 
+static uint32_t *sign_row(const hone_op_run *run, int64_t row)
+{
+    return (uint32_t *)(void *)view_row(run->out[1], row);
+}
+
+/* Bit j % 32 of word j / 32: whether y = relu(x) has passed x_j. */
+static void keep_signs(const float *y, uint32_t *signs, int64_t n)
+{
+    for (int64_t j = 0; j < n; j += 32) {
+        uint32_t word = 0;
+        for (int64_t i = 0; i < 32 && j + i < n; i++)
+            word |= (uint32_t)(y[j + i] > 0.0f) << i;
+        signs[j / 32] = word;
+    }
+}
+
+static void apply_signs(const uint32_t *signs, float *dy, int64_t n)
+{
+    for (int64_t j = 0; j < n; j++)
+        dy[j] = (signs[j / 32] >> (j % 32) & 1) != 0 ? dy[j] : 0.0f;
+}
+
 static void multiply_row(float *y, const float *g, int64_t n)
 {
     for (int64_t j = 0; j < n; j++)
@@ -113,6 +138,8 @@ static void forward_task(void *context, int64_t task, int thread)
     for (int64_t row = task * TASK_ROWS; row < task_end(run, task); row++) {
         float *y = row_open(run->out[0], row, y_buffer);
         apply_row(type, false, row_read(run->in[0], row, x_buffer), y, width);
+        if (run->out[1].data != NULL)
+            keep_signs(y, sign_row(run, row), width);
         if (run->in[1].data != NULL)
             multiply_row(y, row_read(run->in[1], row, g_buffer), width);
         drop_row(run, row, y, width);
@@ -135,9 +162,14 @@ static void backward_task(void *context, int64_t task, int thread)
     float *dy = row_buffer(run->scratch, thread, BUFFERS, 2, width);
     float *dg = row_buffer(run->scratch, thread, BUFFERS, 3, width);
     for (int64_t row = task * TASK_ROWS; row < task_end(run, task); row++) {
-        const float *x = row_read(run->in[0], row, x_buffer);
         load_floats(run->d_out.dtype, view_row(run->d_out, row), dy, width);
         drop_row(run, row, dy, width);
+        if (run->out[1].data != NULL) {
+            apply_signs(sign_row(run, row), dy, width);
+            row_put(run->d_in[0], row, dy, run->accumulate[0]);
+            continue;
+        }
+        const float *x = row_read(run->in[0], row, x_buffer);
         if (run->d_in[1].data != NULL) {
             apply_row(type, false, x, dg, width);
             multiply_row(dg, dy, width);

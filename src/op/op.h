@@ -80,7 +80,8 @@ typedef struct hone_op {
                         where input 1 is -1; weight 0: relative bias (buckets, heads) or -1 */
         struct {
             hone_activation type;
-        } activation; /* inputs: x, and what f(x) is multiplied by, or -1 */
+        } activation; /* inputs: x, and what f(x) is multiplied by, or -1; output 1: relu's signs,
+                         of width C/32 rounded up, or -1: then backward reads x */
         struct {
             float scale; /* lora_alpha / r, or / sqrt(r) */
         } lora;          /* inputs: x, y of the linear; weights: A (R,C), B (O,R) */

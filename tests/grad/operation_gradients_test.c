@@ -386,13 +386,19 @@ static void activation_with_gate_and_dropout(void **state)
 static void relu_passes_only_what_is_positive(void **state)
 {
     (void)state;
-    bench *b = make(HONE_OP_ACTIVATION);
-    input(b, 0, 37);
-    for (int i = 0; i < ROWS * 37; i++) /* away from the corner, which has no derivative */
-        b->in[0][i] += b->in[0][i] > 0 ? 0.1f : -0.1f;
-    output(b, 0, 37);
-    b->op.as.activation.type = HONE_RELU;
-    check(b);
+    for (int signs = 0; signs < 2; signs++) {
+        bench *b = make(HONE_OP_ACTIVATION);
+        input(b, 0, 37);
+        if (signs) {
+            output(b, 1, 2);
+            b->op.outputs[1] = 1;
+        }
+        for (int i = 0; i < ROWS * 37; i++) /* away from the corner, which has no derivative */
+            b->in[0][i] += b->in[0][i] > 0 ? 0.1f : -0.1f;
+        output(b, 0, 37);
+        b->op.as.activation.type = HONE_RELU;
+        check(b);
+    }
 }
 
 static void add_with_and_without_dropout(void **state)
