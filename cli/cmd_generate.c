@@ -160,19 +160,12 @@ static hone_status generate(const generate_flags *flags, const hone_model_settin
 
 static hone_status run(int argc, char **argv, hone_error *error)
 {
-    static const char *const hidden[] = {"completion_field",
-                                         "target_field",
-                                         "max_length",
-                                         "max_source_length",
-                                         "max_target_length",
-                                         "long_documents",
-                                         "allow_empty",
-                                         "append_eos",
-                                         "objective",
-                                         "noise_density",
-                                         "mean_noise_span_length",
-                                         "shuffle",
-                                         NULL};
+    static const char *const hidden[] = {"completion_field", "target_field",
+                                         "max_length",       "max_target_length",
+                                         "long_documents",   "allow_empty",
+                                         "append_eos",       "objective",
+                                         "noise_density",    "mean_noise_span_length",
+                                         "shuffle",          NULL};
     generate_flags values;
     hone_model_settings model_settings;
     hone_generate_settings settings;

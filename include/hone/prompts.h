@@ -11,11 +11,13 @@ hone_status hone_prompts_create(const hone_model *model, hone_prompts **out, hon
 void hone_prompts_free(hone_prompts *prompts); /* takes NULL */
 
 /* Adds one text, put into settings->prompt_template if there is one (settings may be NULL). The
- * model's token that starts every text goes first. HONE_USAGE when the model has no tokenizer. */
+ * model's token that starts every text goes first; of an encoder-decoder model the prompt is the
+ * source and ends with eos. Over settings->max_source_length it is cut as training would cut it.
+ * HONE_USAGE when the model has no tokenizer. */
 hone_status hone_prompts_add_text(hone_prompts *prompts, const char *text, size_t length,
                                   const hone_data_settings *settings, hone_error *error);
-/* Adds every row of a data file: of .jsonl (or .jsonl.zst) the prompt, the text where it has no
- * prompt, or the ids; of .txt each line that is not empty. A bad line is HONE_INPUT with its
+/* Adds every row of a data file: of .jsonl (or .jsonl.zst) the prompt or source, the text where it
+ * has none, or the ids or source_ids as they are; of .txt each line that is not empty. A bad line is HONE_INPUT with its
  * number, or is left out and counted in *skipped (may be NULL) when settings->on_bad_line says
  * skip. */
 hone_status hone_prompts_add_file(hone_prompts *prompts, const char *path,

@@ -15,7 +15,7 @@
 #include <string.h>
 
 static char folder[64];
-static hone_model *model;
+static hone_model *model, *t5;
 static hone_data_settings settings;
 
 static const char *in(const char *name)
@@ -39,6 +39,23 @@ static void copy_file(const char *from, const char *name)
     hone_free(text);
 }
 
+/* Opens a random model with this configuration and the tokenizer of bytes. */
+static int open_model(const char *config, hone_model **out)
+{
+    hone_model_settings model_settings;
+    hone_option_set set = hone_model_option_set(&model_settings);
+    hone_error error;
+    write_text("config.json", config);
+    assert_int_equal(hone_options_init(&set, NULL), HONE_OK);
+    assert_int_equal(hone_options_set_text(&set, 1, "model", folder, "", NULL), HONE_OK);
+    assert_int_equal(hone_options_set_text(&set, 1, "init", "random", "", NULL), HONE_OK);
+    hone_status status = hone_model_open(&model_settings, NULL, out, &error);
+    if (status != HONE_OK)
+        print_error("%s: %s\n", error.file, error.message);
+    hone_options_deinit(&set);
+    return status != HONE_OK;
+}
+
 static int make_model(void **state)
 {
     (void)state;
@@ -47,21 +64,15 @@ static int make_model(void **state)
         return 1;
     copy_file("tests/cli/data/bytes/vocab.json", "vocab.json");
     copy_file("tests/cli/data/bytes/merges.txt", "merges.txt");
-    write_text("config.json", "{\"model_type\":\"gpt2\",\"n_embd\":6,\"n_head\":3,\"n_layer\":1,"
-                              "\"vocab_size\":256,\"n_positions\":17}");
-    hone_model_settings model_settings;
-    hone_option_set set = hone_model_option_set(&model_settings);
     hone_option_set data = hone_data_option_set(&settings);
-    hone_error error;
     assert_int_equal(hone_options_init(&data, NULL), HONE_OK);
-    assert_int_equal(hone_options_init(&set, NULL), HONE_OK);
-    assert_int_equal(hone_options_set_text(&set, 1, "model", folder, "", NULL), HONE_OK);
-    assert_int_equal(hone_options_set_text(&set, 1, "init", "random", "", NULL), HONE_OK);
-    hone_status status = hone_model_open(&model_settings, NULL, &model, &error);
-    if (status != HONE_OK)
-        print_error("%s: %s\n", error.file, error.message);
-    hone_options_deinit(&set);
-    return status != HONE_OK;
+    return open_model("{\"model_type\":\"gpt2\",\"n_embd\":6,\"n_head\":3,\"n_layer\":1,"
+                      "\"vocab_size\":256,\"n_positions\":17}",
+                      &model) ||
+           open_model("{\"model_type\":\"t5\",\"d_model\":6,\"d_kv\":2,\"d_ff\":7,\"num_heads\":3,"
+                      "\"num_layers\":1,\"vocab_size\":256,\"eos_token_id\":93,"
+                      "\"decoder_start_token_id\":0}",
+                      &t5);
 }
 
 static int remove_model(void **state)
@@ -70,6 +81,7 @@ static int remove_model(void **state)
     hone_option_set data = hone_data_option_set(&settings);
     hone_options_deinit(&data);
     hone_model_close(model);
+    hone_model_close(t5);
     return hone_folder_remove(folder, NULL) != HONE_OK;
 }
 
@@ -180,6 +192,47 @@ static void a_bad_line_is_an_error_or_counted(void **state)
     assert_int_equal(hone_options_set_text(&data, 1, "on_bad_line", "error", "", NULL), HONE_OK);
 }
 
+/* The t5's eos is 93, which shows as '~'. */
+static void sources_are_prompts_and_end_with_eos_for_an_encoder(void **state)
+{
+    (void)state;
+    hone_prompts *prompts;
+    hone_error error;
+    write_text("rows.jsonl", "{\"source\":\"left\",\"target\":\"out\"}\n{\"source\":\"only\"}\n"
+                             "{\"text\":\"t\",\"source\":\"wiki\"}\n{\"prompt\":\"p\"}\n"
+                             "{\"source_ids\":[7,8,9],\"target_ids\":[5]}\n"
+                             "{\"source_ids\":[7,93]}\n{\"prompt\":\"\"}");
+    static const char *const expected[2][7] = {{"left", "only", "t", "p", "()*", "(~", ""},
+                                               {"left~", "only~", "t~", "p~", "()*", "(~", "~"}};
+    static const char *const cut[2][7] = {{"lef", "onl", "t", "p", "()*", "(~", ""},
+                                          {"le~", "on~", "t~", "p~", "()*", "(~", "~"}};
+    for (int encoder = 0; encoder < 2; encoder++) {
+        for (int limit = 0; limit <= 3; limit += 3) {
+            settings.max_source_length = limit;
+            assert_int_equal(hone_prompts_create(encoder ? t5 : model, &prompts, NULL), HONE_OK);
+            assert_int_equal(
+                hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, NULL, &error), HONE_OK);
+            assert_int_equal(hone_prompts_count(prompts), 7);
+            for (int i = 0; i < 7; i++)
+                assert_prompt(prompts, i, limit > 0 ? cut[encoder][i] : expected[encoder][i]);
+            hone_prompts_free(prompts);
+        }
+    }
+    settings.max_source_length = 0;
+    set_template("to: {source}");
+    assert_int_equal(hone_prompts_create(t5, &prompts, NULL), HONE_OK);
+    assert_int_equal(hone_prompts_add_text(prompts, "a", 1, &settings, &error), HONE_OK);
+    assert_int_equal(hone_prompts_add_text(prompts, "b", 1, NULL, &error), HONE_OK);
+    settings.append_eos = false;
+    assert_int_equal(hone_prompts_add_text(prompts, "c", 1, &settings, &error), HONE_OK);
+    settings.append_eos = true;
+    assert_prompt(prompts, 0, "to: a~");
+    assert_prompt(prompts, 1, "b~");
+    assert_prompt(prompts, 2, "to: c");
+    hone_prompts_free(prompts);
+    set_template("");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_template_does_the_same_to_texts_and_rows),
         cmocka_unit_test(a_file_gives_prompts_texts_ids_and_lines),
         cmocka_unit_test(a_bad_line_is_an_error_or_counted),
+        cmocka_unit_test(sources_are_prompts_and_end_with_eos_for_an_encoder),
     };
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }
