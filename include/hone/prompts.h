@@ -16,10 +16,10 @@ void hone_prompts_free(hone_prompts *prompts); /* takes NULL */
  * HONE_USAGE when the model has no tokenizer. */
 hone_status hone_prompts_add_text(hone_prompts *prompts, const char *text, size_t length,
                                   const hone_data_settings *settings, hone_error *error);
-/* Adds every row of a data file: of .jsonl (or .jsonl.zst) the prompt or source, the text where it
- * has none, or the ids or source_ids as they are; of .txt each line that is not empty. A bad line is HONE_INPUT with its
- * number, or is left out and counted in *skipped (may be NULL) when settings->on_bad_line says
- * skip. */
+/* Adds every row of a data file: of .jsonl and .csv the prompt or source, the text where it has
+ * none, or the ids or source_ids as they are; of .txt each line that is not empty; .zst may stand
+ * behind the name. A bad line is HONE_INPUT with its number, or is left out and counted in *skipped
+ * (may be NULL) when settings->on_bad_line says skip. */
 hone_status hone_prompts_add_file(hone_prompts *prompts, const char *path,
                                   const hone_data_settings *settings, int64_t *skipped,
                                   hone_error *error);

@@ -68,7 +68,7 @@
     X(BOOL, shuffle, "true", 0, 0, NULL, NULL, "Shuffle the rows anew each epoch")
 
 #define HONE_TRAIN_SETTINGS(X)                                                                     \
-    X(STRING, train, "", 0, 0, NULL, "FILE", "Training data: .jsonl, .jsonl.zst or .txt")         \
+    X(STRING, train, "", 0, 0, NULL, "FILE", "Training data: .jsonl, .csv or .txt, plain or .zst") \
     X(STRING, valid, "", 0, 0, NULL, "FILE", "Validation data")                                   \
     X(REAL, split, "0", 0, 0.999999, NULL, "X",                                                   \
       "Without valid: the share of train to train on, drawn by seed; 0: no validation")            \

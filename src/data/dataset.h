@@ -64,9 +64,9 @@ typedef struct hone_dataset_options {
                                                from it; for span corruption */
 } hone_dataset_options;
 
-/* Reads path: .jsonl or .json (one object a line, blank lines ignored; see document_reader.h) or
- * .txt (one document a paragraph; blank lines separate), .zst behind either; how a document becomes
- * tokens: row_encoder.h. The tokenizer must outlive the call only. A broken line is HONE_INPUT with
+/* Reads path: .jsonl or .json (one object a line), .csv or .txt (one document a paragraph), .zst
+ * behind any: see item_reader.h; what a row says: document_reader.h; how it becomes tokens:
+ * row_encoder.h. The tokenizer must outlive the call only. A broken line is HONE_INPUT with
  * its number, or is counted where on_bad_line = skip, with one remark to the log. A file without
  * documents is HONE_INPUT. */
 hone_status hone_dataset_open(const char *path, const hone_dataset_options *options,

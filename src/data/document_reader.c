@@ -1,4 +1,4 @@
-/* Rows of JSON to documents: see document_reader.h.
+/* Rows of JSON and CSV to documents: see document_reader.h.
  * Idea: the members of a row are kept as spans of its line; strings with escapes are decoded into
  * one buffer of the line's length, each at most once, which therefore never moves. */
 #include "data/document_reader.h"
@@ -281,6 +281,53 @@ static hone_status read_members(hone_record *record, const char *line, size_t le
     return HONE_OK;
 }
 
+/* A field as a string of JSON that is decoded already. */
+static hone_json_line_value field_string(hone_record *record, const hone_csv_field *field)
+{
+    hone_json_line_value value = {
+        .type = HONE_JSON_LINE_STRING, .text = field->text, .length = field->length};
+    if (!field->doubled)
+        return value;
+    char *out = record->strings + record->strings_used;
+    value.text = out;
+    value.length = hone_csv_decode(field, out);
+    record->strings_used += value.length;
+    return value;
+}
+
+static hone_status read_fields(hone_record *record, const hone_csv_header *header, const char *text,
+                               size_t length, place at)
+{
+    hone_csv_record scan;
+    hone_csv_field field;
+    size_t fields = 0;
+    void *members = record->members, *strings = record->strings;
+    record->member_count = record->strings_used = 0;
+    bool reserved = hone_array_reserve(&members, &record->member_capacity, header->count,
+                                       sizeof *record->members);
+    record->members = members;
+    reserved = reserved && hone_array_reserve(&strings, &record->strings_capacity, length + 1, 1);
+    record->strings = strings;
+    if (!reserved)
+        return hone_fail_memory(at.error, "fields of a row", length);
+    hone_csv_record_init(&scan, text, length);
+    while (hone_csv_next(&scan, &field))
+        if (fields++ < header->count) {
+            const hone_csv_field *name = &header->names[fields - 1];
+            record->members[record->member_count++] = (struct hone_record_member){
+                .key = {HONE_JSON_LINE_STRING, false, name->text, name->length},
+                .value = field_string(record, &field)};
+        }
+    if (scan.problem != NULL)
+        return hone_fail_at(at.error, HONE_INPUT, at.file, at.line, -1,
+                            "%s, at byte %zu of the record", scan.problem, scan.at + 1);
+    if (fields != header->count)
+        return hone_fail_at(at.error, HONE_INPUT, at.file, at.line, -1,
+                            "%zu fields; expected %zu, as the first line names", fields,
+                            header->count);
+    return HONE_OK;
+}
+
 /* The string under a key, decoded. */
 static hone_status get_string(hone_record *record, const char *key, const char **text,
                               size_t *length, place at)
@@ -483,12 +530,10 @@ static bool is_array(const hone_json_line_value *value)
     return value != NULL && value->type == HONE_JSON_LINE_ARRAY;
 }
 
-hone_status hone_record_read(const hone_document_reader *reader, const char *line, size_t length,
-                             const char *file, int64_t number, int64_t vocabulary,
-                             hone_record *record, hone_error *error)
+/* The document that a row's members make. */
+static hone_status read_row(const hone_document_reader *reader, int64_t vocabulary,
+                            hone_record *record, place at)
 {
-    place at = {file, number, error};
-    HONE_TRY(read_members(record, line, length, at));
     const hone_pair_fields *pair = find_pair(reader, record);
     bool has_text = find(record, reader->text_field) != NULL;
     bool has_form = pair != NULL || has_text;
@@ -506,4 +551,22 @@ hone_status hone_record_read(const hone_document_reader *reader, const char *lin
         return fail_form(reader, record, at);
     record->form = HONE_RECORD_TEXT;
     return get_string(record, reader->text_field, &record->text, &record->text_length, at);
+}
+
+hone_status hone_record_read(const hone_document_reader *reader, const char *line, size_t length,
+                             const char *file, int64_t number, int64_t vocabulary,
+                             hone_record *record, hone_error *error)
+{
+    place at = {file, number, error};
+    HONE_TRY(read_members(record, line, length, at));
+    return read_row(reader, vocabulary, record, at);
+}
+
+hone_status hone_record_read_csv(const hone_document_reader *reader, const hone_csv_header *header,
+                                 const char *text, size_t length, const char *file, int64_t number,
+                                 int64_t vocabulary, hone_record *record, hone_error *error)
+{
+    place at = {file, number, error};
+    HONE_TRY(read_fields(record, header, text, length, at));
+    return read_row(reader, vocabulary, record, at);
 }

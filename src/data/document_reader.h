@@ -1,4 +1,4 @@
-/* One line of a data file as the parts of a document: a text, a source with its target, or token
+/* One row of a data file as the parts of a document: a text, a source with its target, or token
  * ids, found by the field settings.
  *
  * A row's form is the first of these that it has the keys for:
@@ -19,6 +19,7 @@
 
 #include "base/failure.h"
 #include "base/memory.h"
+#include "data/csv_record.h"
 
 #include <hone/settings.h>
 
@@ -79,5 +80,10 @@ void hone_record_deinit(hone_record *record);
 hone_status hone_record_read(const hone_document_reader *reader, const char *line, size_t length,
                              const char *file, int64_t number, int64_t vocabulary,
                              hone_record *record, hone_error *error);
+/* The same of a record of CSV, whose text is UTF-8: a row with the header's names as keys, all
+ * values strings. */
+hone_status hone_record_read_csv(const hone_document_reader *reader, const hone_csv_header *header,
+                                 const char *text, size_t length, const char *file, int64_t number,
+                                 int64_t vocabulary, hone_record *record, hone_error *error);
 
 #endif

@@ -227,12 +227,15 @@ hone_status hone_line_reader_next(hone_line_reader *reader, hone_line *line, hon
     line->number = ++reader->number;
     line->text = reader->buffer + reader->begin;
     line->too_long = length > HONE_LINE_LIMIT;
+    line->ending = newline;
     reader->begin = reader->searched += newline;
     if (line->too_long) {
         length = HONE_LINE_LIMIT;
+        line->ending = 0;
         reader->passing_over = !newline;
     } else if (length > 0 && line->text[length - 1] == '\r') {
         length--;
+        line->ending++;
     }
     if (line->number == 1 && length >= 3 && memcmp(line->text, byte_order_mark, 3) == 0) {
         line->text += 3;

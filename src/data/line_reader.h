@@ -13,7 +13,8 @@ typedef struct hone_line_reader hone_line_reader;
 
 typedef struct hone_line {
     const char *text; /* borrowed until the next call; NULL after the last line */
-    size_t length;    /* without the line's end (\n or \r\n) */
+    size_t length;    /* without the line's end (\n or \r\n), .. */
+    size_t ending;    /* .. whose bytes follow in text: 0 to 2 */
     int64_t number;   /* 1-based */
     bool too_long;    /* text is its first HONE_LINE_LIMIT bytes, the rest is passed over */
 } hone_line;

@@ -5,8 +5,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
-#include "data/document_reader.h"
-#include "data/line_reader.h"
+#include "data/item_reader.h"
 #include "engine/model.h"
 
 #include <string.h>
@@ -166,23 +165,14 @@ hone_status hone_prompts_add_text(hone_prompts *prompts, const char *text, size_
     return encode(prompts, text, length, settings, error);
 }
 
-static bool ends_with(const char *text, const char *end)
+static hone_status add_item(hone_prompts *prompts, const hone_item_reader *file,
+                            const hone_document_reader *reader, hone_record *record,
+                            const hone_item *item, const hone_data_settings *settings,
+                            hone_error *error)
 {
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
-static hone_status add_line(hone_prompts *prompts, const hone_document_reader *reader,
-                            hone_record *record, const hone_line *line, const char *path,
-                            const hone_data_settings *settings, bool plain, hone_error *error)
-{
-    if (line->too_long)
-        return hone_fail_at(error, HONE_INPUT, path, line->number, -1,
-                            "expected a line of at most %zu bytes", HONE_LINE_LIMIT);
-    if (plain)
-        return hone_prompts_add_text(prompts, line->text, line->length, settings, error);
-    HONE_TRY(hone_record_read(reader, line->text, line->length, path, line->number,
-                              prompts->vocabulary, record, error));
+    HONE_TRY(hone_item_read(file, reader, item, prompts->vocabulary, record, error));
+    if (hone_item_reader_kind(file) == HONE_ITEM_TEXT)
+        return hone_prompts_add_text(prompts, item->text, item->length, settings, error);
     return add_record(prompts, record, settings, error);
 }
 
@@ -190,31 +180,27 @@ hone_status hone_prompts_add_file(hone_prompts *prompts, const char *path,
                                   const hone_data_settings *settings, int64_t *skipped,
                                   hone_error *error)
 {
-    bool zstd = ends_with(path, ".zst");
-    bool plain = ends_with(path, ".txt") || ends_with(path, ".txt.zst");
     bool skip = settings->on_bad_line != NULL && strcmp(settings->on_bad_line, "skip") == 0;
     if (skipped != NULL)
         *skipped = 0;
     hone_document_reader reader;
     hone_record record = {0};
-    hone_line_reader *lines = NULL;
+    hone_item_reader *file = NULL;
     HONE_TRY(hone_document_reader_init(&reader, settings, true, error));
-    hone_status status = hone_line_reader_open(path, zstd, &lines, error);
+    hone_status status = hone_item_reader_open(path, false, &file, error);
     while (status == HONE_OK) {
-        hone_line line;
-        status = hone_line_reader_next(lines, &line, error);
-        if (status != HONE_OK || line.text == NULL)
+        hone_item item;
+        status = hone_item_reader_next(file, &item, error);
+        if (status != HONE_OK || item.text == NULL)
             break;
-        if (hone_line_is_blank(&line))
-            continue;
-        status = add_line(prompts, &reader, &record, &line, path, settings, plain, error);
+        status = add_item(prompts, file, &reader, &record, &item, settings, error);
         if (status == HONE_INPUT && skip) {
             status = HONE_OK;
             if (skipped != NULL)
                 ++*skipped;
         }
     }
-    hone_line_reader_close(lines);
+    hone_item_reader_close(file);
     hone_record_deinit(&record);
     hone_document_reader_deinit(&reader);
     return status;

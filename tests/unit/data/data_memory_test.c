@@ -116,6 +116,8 @@ static void running_out_anywhere_is_an_error(void **state)
         "{\"ids\":[1,2,3,4,5,6,7,8,9,10,11,12],\"labels\":[-100,2,3,4,5,6,7,8,9,10,11,12]}\n"
         "broken\n"
         "{\"text\":\"longer than all of the others in this small file of test rows\"}\n";
+    static const char table[] =
+        "prompt,\"n\",completion\n\"a \"\"b\"\"\",1,\"two\nlines\"\nx,2,yy\nbad\nz,3,w\n";
     static const char paragraphs[] = "one\ntwo\n\nthree\n\n\nfour\nfive";
     hone_data_settings settings = default_settings();
     char template[] = "Q: {prompt}\\n", split[] = "split", skip[] = "skip";
@@ -129,6 +131,7 @@ static void running_out_anywhere_is_an_error(void **state)
     for (int for_ever = 0; for_ever < 2; for_ever++) {
         assert_true(sweep(write_file("rows.jsonl", rows, strlen(rows)), &options, for_ever) > 20);
         assert_true(sweep(write_file("rows.jsonl.zst", frame, size), &options, for_ever) > 24);
+        assert_true(sweep(write_file("t.csv", table, strlen(table)), &options, for_ever) > 20);
         assert_true(sweep(write_file("p.txt", paragraphs, strlen(paragraphs)), &options, for_ever) >
                     15);
     }

@@ -249,7 +249,9 @@ static void errors_of_the_whole_file_say_what_to_do(void **state)
         {"array.jsonl", "[{\"text\":\"a\"}]", "jq -c", HONE_INPUT},
         {"empty.jsonl", "", "no documents", HONE_INPUT},
         {"blank.txt", "\n \n\t\r\n", "no documents", HONE_INPUT},
-        {"table.csv", "a,b", "unknown kind of data file", HONE_INPUT},
+        {"table.tsv", "a\tb", "unknown kind of data file", HONE_INPUT},
+        {"table.csv", "", "names the columns", HONE_INPUT},
+        {"table.csv", "text\n\n", "no documents", HONE_INPUT},
         {"plain.jsonl.zst", "{\"text\":\"a\"}", "expected a zstd frame", HONE_INPUT},
         {"latin.txt", "abc\n\nab\n\xE9t\xE9\n", "0xE9", HONE_INPUT},
     };
