@@ -30,8 +30,9 @@ static hone_status read_config(hone_model *model, hone_error *error)
     if (status == HONE_OK) {
         model->family = hone_family_find(type);
         if (model->family == NULL)
-            status = hone_fail_at(error, HONE_INPUT, path, -1, -1,
-                                  "\"model_type\" is \"%s\"; hone knows gpt2, t5 and mt5", type);
+            status =
+                hone_fail_at(error, HONE_INPUT, path, -1, -1,
+                             "\"model_type\" is \"%s\"; hone knows %s", type, hone_family_names);
     }
     hone_free(path);
     return status;

@@ -3,9 +3,11 @@
 
 #include <string.h>
 
-extern const hone_family hone_family_gpt2, hone_family_t5, hone_family_mt5;
+extern const hone_family hone_family_gpt2, hone_family_opt, hone_family_t5, hone_family_mt5;
 
-static const hone_family *const families[] = {&hone_family_gpt2, &hone_family_t5, &hone_family_mt5};
+static const hone_family *const families[] = {&hone_family_gpt2, &hone_family_opt, &hone_family_t5,
+                                              &hone_family_mt5};
+const char hone_family_names[] = "gpt2, opt, t5 and mt5";
 
 const hone_family *hone_family_find(const char *model_type)
 {

@@ -32,5 +32,6 @@ typedef struct hone_family {
 } hone_family;
 
 const hone_family *hone_family_find(const char *model_type); /* or NULL */
+extern const char hone_family_names[];                       /* all model types, for messages */
 
 #endif
