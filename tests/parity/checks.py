@@ -62,6 +62,14 @@ def hone(*arguments, expect=0):
     return ended.stdout, ended.stderr
 
 
+def tiny_model(name):
+    """A trained tiny model, from wherever it is at hand; None without."""
+    for folder in (f"{SHARED}/models/{name}", "models/" + name):
+        if os.path.exists(f"{folder}/config.json"):
+            return os.path.abspath(folder)
+    return None
+
+
 def read_jsonl(path):
     with open(path, encoding="utf-8") as file:
         return [json.loads(line) for line in file]

@@ -1,17 +1,19 @@
 """PyTorch + Transformers + PEFT as the oracle: what a run should give, computed the plain way.
 
-Everything here is float32, dropout 0 and one document a row of a padded batch, so that the answer
-is the definition: loss = sum of token losses / number of trained tokens.
+Everything here is float32, without dropout (no model is put in training mode) and one document a
+row of a padded batch, so that the answer is the definition: loss = sum of token losses / number of
+trained tokens.
 """
 
 import contextlib
 import json
 import logging
 import warnings
+from collections import namedtuple
 
 import torch
 from peft import PeftModel, get_peft_model
-from transformers import GPT2LMHeadModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from transformers import logging as transformers_logging
 
 transformers_logging.set_verbosity_error()
@@ -19,13 +21,18 @@ transformers_logging.disable_progress_bar()
 torch.use_deterministic_algorithms(True)
 torch.set_num_threads(1)
 
-NO_DROPOUT = {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}
 NO_LABEL = -100
+
+# A document. An encoder-decoder model reads `source` and predicts each of `ids`; others predict each
+# id but the first from those before it. `labels` has NO_LABEL where nothing is trained.
+Row = namedtuple("Row", "ids labels source", defaults=(None,))
 
 
 def open_base(folder):
-    return GPT2LMHeadModel.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", **NO_DROPOUT).eval()
+    seq2seq = AutoConfig.from_pretrained(folder).is_encoder_decoder
+    kind = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
+    return kind.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 def open_with_adapter(base_folder, adapter_folder, trainable=False):
@@ -69,34 +76,42 @@ def new_adapter(base_folder, config, seed):
 
 
 def read_rows(path):
-    """Rows {"ids": [...]} or {"ids": [...], "labels": [...]} of a jsonl file."""
+    """Rows {"ids": [...]}, with "labels" or without, or {"source_ids": [...], "target_ids": [...]}
+    of a jsonl file."""
     rows = []
     with open(path, encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
-            rows.append((row["ids"], row.get("labels", row["ids"])))
+            ids = row.get("ids", row.get("target_ids"))
+            rows.append(Row(ids, row.get("labels", ids), row.get("source_ids")))
     return rows
 
 
-def padded(rows):
-    width = max(len(ids) for ids, _ in rows)
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    labels = torch.full((len(rows), width), NO_LABEL)
-    mask = torch.zeros(len(rows), width, dtype=torch.long)
-    for number, (row, targets) in enumerate(rows):
-        ids[number, :len(row)] = torch.tensor(row)
-        labels[number, :len(row)] = torch.tensor(targets)
+def padded(lists, filler):
+    """Lists as the rows of one matrix, and where they are."""
+    width = max(map(len, lists))
+    values = torch.full((len(lists), width), filler)
+    mask = torch.zeros(len(lists), width, dtype=torch.long)
+    for number, row in enumerate(lists):
+        values[number, :len(row)] = torch.tensor(row)
         mask[number, :len(row)] = 1
-    labels[:, 0] = NO_LABEL
-    return ids, labels, mask
+    return values, mask
+
+
+def predictions(model, rows):
+    """Logits of a batch, and beside each row of them the token that it must predict."""
+    labels, _ = padded([row.labels for row in rows], NO_LABEL)
+    if rows[0].source is not None:
+        ids, mask = padded([row.source for row in rows], 0)
+        return model(input_ids=ids, attention_mask=mask, labels=labels).logits, labels
+    ids, mask = padded([row.ids for row in rows], 0)
+    return model(input_ids=ids, attention_mask=mask).logits[:, :-1], labels[:, 1:]
 
 
 def batch_loss(model, rows):
-    ids, labels, mask = padded(rows)
-    logits = model(input_ids=ids, attention_mask=mask).logits
+    logits, labels = predictions(model, rows)
     losses = torch.nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=NO_LABEL,
-        reduction="sum")
+        logits.flatten(0, 1), labels.flatten(), ignore_index=NO_LABEL, reduction="sum")
     return losses / (labels != NO_LABEL).sum()
 
 
@@ -105,15 +120,20 @@ def mean_loss(model, rows):
         return batch_loss(model, rows).item()
 
 
-def document_logits(model, ids):
+def document_logits(model, ids, source=None):
     with torch.no_grad():
+        if source is not None:
+            return model(input_ids=torch.tensor([source]), labels=torch.tensor([ids])).logits[0]
         return model(input_ids=torch.tensor([ids])).logits[0]
 
 
-def logprobs(model, ids):
-    """ln p(ids[i] | ids[<i]) for i >= 1."""
-    logits = document_logits(model, ids)[:-1].double()
-    return torch.log_softmax(logits, -1)[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
+def logprobs(model, row):
+    """ln p of each id of a document that is predicted."""
+    logits = document_logits(model, row.ids, row.source).double()
+    ids = row.ids
+    if row.source is None:
+        logits, ids = logits[:-1], ids[1:]
+    return torch.log_softmax(logits, -1)[torch.arange(len(ids)), torch.tensor(ids)]
 
 
 def public_name(name):

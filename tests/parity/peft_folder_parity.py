@@ -165,7 +165,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         spec = make_models.MODELS["gpt2-odd"]
-        make_models.write_model(make_models.random_model(spec["config"], 3), "base", spec["layout"])
+        make_models.write_model(make_models.random_model(spec["config"], 3), "base", spec)
         for name, (settings, config) in CASES.items():
             checks.part(name, check_new, name, settings, config)
             if not name.startswith("new"):

@@ -1,4 +1,4 @@
-/* Logits, gradients and losses of the tiny GPT-2 folders beside this file against what PyTorch,
+/* Logits, gradients and losses of the tiny folders beside this file against what PyTorch,
  * Transformers and PEFT said of them: README.md. Gradients are made three times over on the same
  * memory, so that a value left over from an earlier run would show. */
 #include "base/files.h"
@@ -20,7 +20,8 @@
 
 enum { BATCH = 3, RUNS = 3 };
 
-static const char *const folders[] = {"gpt2-odd", "gpt2-sharded", "gpt2-bin"};
+static const char *const folders[] = {"gpt2-odd", "gpt2-sharded", "gpt2-bin",
+                                      "opt-odd",  "opt-post",     "opt-bare"};
 static hone_error error;
 
 static void check(hone_status status)
@@ -145,8 +146,9 @@ static void check_logits(const char *folder, const char *adapter, const char *te
 static void logits_equal_the_oracles(void **state)
 {
     (void)state;
-    static const char *const all[] = {"gpt2-odd", "gpt2-odd-f16", "gpt2-odd-bf16", "gpt2-sharded",
-                                      "gpt2-bin"};
+    static const char *const all[] = {"gpt2-odd",     "gpt2-odd-f16", "gpt2-odd-bf16",
+                                      "gpt2-sharded", "gpt2-bin",     "opt-odd",
+                                      "opt-post",     "opt-post-f16", "opt-bare"};
     for (size_t f = 0; f < sizeof all / sizeof all[0]; f++)
         check_logits(all[f], NULL, "probe.logits");
 }
