@@ -1,5 +1,6 @@
 /* A run that was stopped or killed, wherever, and resumed ends with the bytes of the run that was
  * not: adapter, values, moments and logs. */
+#include "../text/spiece_support.h"
 #include "train_support.h"
 
 #include "base/files.h"
@@ -12,10 +13,38 @@
 /* 25 rows by 2 x 2 make 7 steps an epoch; 2 epochs. */
 enum { TOTAL = 14 };
 
+/* A T5 with a tokenizer of a few pieces and 100 sentinels, and rows of texts, which span corruption
+ * takes apart anew in each epoch, among pairs. */
+static void prepare_t5(void)
+{
+    static message pieces;
+    put_small_model(&pieces);
+    assert_ok(hone_folder_make(in_scratch("t5"), error));
+    assert_ok(hone_file_write(in_scratch("t5/spiece.model"), pieces.bytes, pieces.length, error));
+    write_text(
+        in_scratch("t5/config.json"),
+        "{\"model_type\": \"t5\", \"d_model\": 22, \"d_kv\": 5, \"d_ff\": 31, \"num_layers\": 2,"
+        " \"num_decoder_layers\": 1, \"num_heads\": 3, \"vocab_size\": 113,"
+        " \"dropout_rate\": 0.1}\n");
+    char text[8192] = "";
+    for (int row = 0; row < 25; row++) {
+        size_t used = strlen(text);
+        if (row % 3 == 0)
+            snprintf(text + used, sizeof text - used,
+                     "{\"source\": \"ab a%.*s\", \"target\": \"b ab%.*s\"}\n", row,
+                     "bab a bb a ababab ab b aa b", row / 4, " a ab b");
+        else
+            snprintf(text + used, sizeof text - used, "{\"text\": \"b a ab ab b %.*s\"}\n", row,
+                     "ab abb a b b a ab ba b ab");
+    }
+    write_text(in_scratch("mixed.jsonl"), text);
+}
+
 static int prepare(void **state)
 {
     if (make_scratch(state) != 0)
         return 1;
+    prepare_t5();
     write_model(in_scratch("model"));
     write_rows(in_scratch("train.jsonl"), 25, 0);
     write_rows(in_scratch("valid.jsonl"), 6, 100);
@@ -172,6 +201,34 @@ static void bf16_resumes_byte_for_byte(void **state)
     resumed_runs_equal_the_uninterrupted_one("full", "bf16");
 }
 
+static void span_corruption_resumes_byte_for_byte(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"lora", "ia3", "full"};
+    for (int m = 0; m < 3; m++) {
+        hone_run_settings settings;
+        make_settings(&settings, methods[m], in_scratch("spans-%s", methods[m]));
+        set_option(&settings, "model", in_scratch("t5"));
+        set_option(&settings, "train", in_scratch("mixed.jsonl"));
+        set_option(&settings, "valid", in_scratch("mixed.jsonl"));
+        set_option(&settings, "objective", "span_corruption");
+        if (m < 2)
+            set_option(&settings, "target_modules", "q,v,wi");
+        if (m == 1)
+            set_option(&settings, "feedforward_modules", "wi");
+        run_to_the_end(&settings, NULL);
+        set_option(&settings, "out", in_scratch("spans-%s-torn", methods[m]));
+        run_until_killed(&settings, NULL, 5);
+        run_until_stopped(NULL, in_scratch("spans-%s-torn", methods[m]), 9);
+        run_to_the_end(NULL, in_scratch("spans-%s-torn", methods[m]));
+        char whole[32], torn[32];
+        snprintf(whole, sizeof whole, "spans-%s", methods[m]);
+        snprintf(torn, sizeof torn, "spans-%s-torn", methods[m]);
+        assert_same_run(methods[m], whole, torn);
+        deinit_settings(&settings);
+    }
+}
+
 static void many_interruptions_in_one_run_change_nothing(void **state)
 {
     (void)state;
@@ -307,6 +364,7 @@ int main(void)
         cmocka_unit_test(ia3_resumes_byte_for_byte),
         cmocka_unit_test(full_resumes_byte_for_byte),
         cmocka_unit_test(bf16_resumes_byte_for_byte),
+        cmocka_unit_test(span_corruption_resumes_byte_for_byte),
         cmocka_unit_test(many_interruptions_in_one_run_change_nothing),
         cmocka_unit_test(early_stopping_survives_a_kill),
         cmocka_unit_test(what_has_changed_since_is_named),
