@@ -2,6 +2,7 @@
  * the key, what was expected and what was found; what hone does not know is remarked on. */
 #include "engine_support.h"
 
+#include "base/files.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "engine/model.h"
@@ -13,6 +14,14 @@
 #include <unistd.h>
 
 static char folder[512], config_path[600], remarks[4096];
+static const char *golden = GOLDEN("gpt2-odd"); /* what `folder` is a copy of */
+
+static void use_golden(const char *path)
+{
+    golden = path;
+    assert_ok(hone_folder_remove(folder, error));
+    copy_folder(path, folder);
+}
 
 static void hear(void *context, hone_log_level level, const char *message)
 {
@@ -46,7 +55,9 @@ static void write_config(const char *changes)
 {
     hone_json *config, *edits = NULL, *value;
     const char *key;
-    assert_ok(hone_json_load(GOLDEN("gpt2-odd/config.json"), 1 << 20, &config, error));
+    char path[600];
+    snprintf(path, sizeof path, "%s/config.json", golden);
+    assert_ok(hone_json_load(path, 1 << 20, &config, error));
     if (changes != NULL)
         assert_ok(hone_json_parse(changes, strlen(changes), "changes", 1, &edits, error));
     for (void *cursor = NULL; edits != NULL && hone_json_next(edits, &cursor, &key, &value);)
@@ -77,12 +88,16 @@ static void assert_refused(const char *what, hone_status status, const hone_erro
     assert_says(what, error, other);
 }
 
-typedef enum kind { SIZE, SIZE_OR_NULL, REAL, FLAG, TEXT, REFUSED } kind;
+/* SIZE: from 1; TOKEN: of the vocabulary, also from its end; REAL: from 0 to less than 1; SCALE:
+ * from 0; ZERO: a real that must be 0; TRUE: a flag that must be true. */
+typedef enum kind { SIZE, SIZE_OR_NULL, TOKEN, REAL, SCALE, ZERO, FLAG, TRUE, TEXT, REFUSED } kind;
 
-static const struct field {
+typedef struct config_field {
     const char *key;
     kind kind;
-} fields[] = {
+} config_field;
+
+static const config_field gpt2_fields[] = {
     {"n_embd", SIZE},
     {"n_head", SIZE},
     {"n_layer", SIZE},
@@ -93,7 +108,7 @@ static const struct field {
     {"resid_pdrop", REAL},
     {"embd_pdrop", REAL},
     {"attn_pdrop", REAL},
-    {"initializer_range", REAL},
+    {"initializer_range", SCALE},
     {"scale_attn_weights", FLAG},
     {"scale_attn_by_inverse_layer_idx", FLAG},
     {"tie_word_embeddings", FLAG},
@@ -102,6 +117,34 @@ static const struct field {
     {"is_encoder_decoder", REFUSED},
     {"quantization_config", REFUSED},
     {"pruned_heads", REFUSED},
+};
+
+static const config_field opt_fields[] = {
+    {"hidden_size", SIZE},
+    {"num_attention_heads", SIZE},
+    {"num_hidden_layers", SIZE},
+    {"ffn_dim", SIZE},
+    {"vocab_size", SIZE},
+    {"max_position_embeddings", SIZE},
+    {"word_embed_proj_dim", SIZE_OR_NULL},
+    {"pad_token_id", TOKEN},
+    {"dropout", REAL},
+    {"attention_dropout", REAL},
+    {"activation_dropout", ZERO},
+    {"layerdrop", ZERO},
+    {"init_std", SCALE},
+    {"do_layer_norm_before", FLAG},
+    {"_remove_final_layer_norm", FLAG},
+    {"enable_bias", FLAG},
+    {"layer_norm_elementwise_affine", FLAG},
+    {"tie_word_embeddings", FLAG},
+    {"learned_embeddings", TRUE},
+    {"activation_function", TEXT},
+    {"add_cross_attention", REFUSED},
+    {"is_encoder_decoder", REFUSED},
+    {"quantization_config", REFUSED},
+    {"pruned_heads", REFUSED},
+    {"scale_embeddings", REFUSED},
 };
 
 /* What a value is, as the messages name it. */
@@ -130,79 +173,122 @@ static const struct value {
 };
 
 /* What must be said of a value for a field, or NULL where the value will do. */
-static const char *expected_part(const struct field *field, const struct value *value)
+static const char *expected_part(const config_field *field, const struct value *value)
 {
-    bool number = value->type == HONE_JSON_INTEGER || value->type == HONE_JSON_REAL;
+    bool integer = value->type == HONE_JSON_INTEGER,
+         number = integer || value->type == HONE_JSON_REAL;
+    bool zero = strcmp(value->json, "0") == 0 || strcmp(value->json, "-0.0") == 0;
+    bool no = value->type == HONE_JSON_NULL || strcmp(value->json, "false") == 0;
     switch (field->kind) {
     case SIZE:
     case SIZE_OR_NULL:
         if (value->type == HONE_JSON_NULL)
             return field->kind == SIZE ? "is missing" : NULL;
-        return value->type == HONE_JSON_INTEGER ? "must be from 1 to" : "must be an integer";
+        return integer ? "must be from 1 to" : "must be an integer";
+    case TOKEN:
+        if (value->type == HONE_JSON_NULL || zero || strcmp(value->json, "-1") == 0)
+            return integer || value->type == HONE_JSON_NULL ? NULL : "must be an integer";
+        return integer ? "must be from -4194304 to 4194304" : "must be an integer";
     case REAL:
-        if (value->type == HONE_JSON_NULL || strcmp(value->json, "0") == 0 ||
-            strcmp(value->json, "-0.0") == 0)
-            return NULL;
-        if (strcmp(value->json, "1.5") == 0 && strcmp(field->key, "initializer_range") == 0)
+    case SCALE:
+    case ZERO:
+        if (value->type == HONE_JSON_NULL || zero ||
+            (field->kind == SCALE && strcmp(value->json, "1.5") == 0))
             return NULL;
         return number ? "must be from 0 to" : "must be a number";
     case FLAG:
-        return value->type == HONE_JSON_NULL || value->type == HONE_JSON_BOOL
-                   ? NULL
-                   : "must be true or false";
+    case TRUE:
+        if (value->type != HONE_JSON_NULL && value->type != HONE_JSON_BOOL)
+            return "must be true or false";
+        return field->kind == TRUE && strcmp(value->json, "false") == 0 ? "hone does not support it"
+                                                                        : NULL;
     case TEXT:
         if (value->type == HONE_JSON_NULL)
             return NULL;
         return value->type == HONE_JSON_STRING ? "supported are gelu_new" : "must be a string";
     case REFUSED: break;
     }
-    bool harmless = value->type == HONE_JSON_NULL || strcmp(value->json, "false") == 0 ||
-                    strcmp(value->json, "[]") == 0 || strcmp(value->json, "{}") == 0;
-    return harmless ? NULL : "hone does not support it";
+    bool empty = strcmp(value->json, "[]") == 0 || strcmp(value->json, "{}") == 0;
+    return no || empty ? NULL : "hone does not support it";
+}
+
+/* A value in a field is refused with the right words, or opens; counted. */
+static void try_field(const config_field *field, const struct value *value, int *refused,
+                      int *opened)
+{
+    char changes[128], quoted[64];
+    hone_error error;
+    snprintf(changes, sizeof changes, "{\"%s\": %s}", field->key, value->json);
+    snprintf(quoted, sizeof quoted, "\"%s\"", field->key);
+    write_config(changes);
+    hone_status status = open_folder(folder, &error);
+    const char *part = expected_part(field, value);
+    if (part == NULL) {
+        /* The value will do; what follows from it may still not fit the tensors. */
+        if (status != HONE_OK && status != HONE_MISMATCH)
+            fail_msg("%s: %s", changes, error.message);
+        *opened += status == HONE_OK;
+        return;
+    }
+    assert_refused(changes, status, &error, quoted, part);
+    bool whole = field->kind == SIZE || field->kind == SIZE_OR_NULL || field->kind == TOKEN;
+    if (strstr(part, "must be from") != NULL && value->type == HONE_JSON_INTEGER && whole)
+        assert_says(changes, &error, value->name);
+    if (strstr(part, "must be a") != NULL || strstr(part, "must be true") != NULL)
+        assert_says(changes, &error,
+                    value->type == HONE_JSON_INTEGER ? "found an integer" : value->name);
+    ++*refused;
 }
 
 static void every_field_as_every_type(void **state)
 {
     (void)state;
-    int refused = 0, opened = 0;
-    for (size_t f = 0; f < sizeof fields / sizeof *fields; f++)
-        for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
-            char changes[128], quoted[64];
-            hone_error error;
-            snprintf(changes, sizeof changes, "{\"%s\": %s}", fields[f].key, values[v].json);
-            snprintf(quoted, sizeof quoted, "\"%s\"", fields[f].key);
-            write_config(changes);
-            hone_status status = open_folder(folder, &error);
-            const char *part = expected_part(&fields[f], &values[v]);
-            if (part == NULL) {
-                /* The value will do; what follows from it may still not fit the tensors. */
-                if (status != HONE_OK && status != HONE_MISMATCH)
-                    fail_msg("%s: %s", changes, error.message);
-                opened += status == HONE_OK;
-                continue;
-            }
-            assert_refused(changes, status, &error, quoted, part);
-            if (strstr(part, "must be from") != NULL && values[v].type == HONE_JSON_INTEGER &&
-                fields[f].kind != REAL)
-                assert_says(changes, &error, values[v].name);
-            if (strstr(part, "must be a") != NULL || strstr(part, "must be true") != NULL)
-                assert_says(changes, &error,
-                            values[v].type == HONE_JSON_INTEGER ? "found an integer"
-                                                                : values[v].name);
-            refused++;
-        }
-    print_message("%d values refused, %d opened\n", refused, opened);
-    assert_true(refused > 150 && opened > 40);
+    static const struct {
+        const char *golden;
+        const config_field *fields;
+        size_t count;
+    } families[] = {
+        {GOLDEN("gpt2-odd"), gpt2_fields, sizeof gpt2_fields / sizeof *gpt2_fields},
+        {GOLDEN("opt-odd"), opt_fields, sizeof opt_fields / sizeof *opt_fields},
+    };
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        int refused = 0, opened = 0;
+        use_golden(families[i].golden);
+        for (size_t f = 0; f < families[i].count; f++)
+            for (size_t v = 0; v < sizeof values / sizeof *values; v++)
+                try_field(&families[i].fields[f], &values[v], &refused, &opened);
+        print_message("%s: %d values refused, %d opened\n", golden, refused, opened);
+        assert_true(refused > 150 && opened > 40);
+    }
+}
+
+typedef struct edge {
+    const char *changes;
+    hone_status status;
+    const char *says, *also;
+} edge;
+
+static void try_edges(const edge *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        hone_error error;
+        write_config(cases[i].changes);
+        hone_status status = open_folder(folder, &error);
+        const char *name = cases[i].changes != NULL ? cases[i].changes : "as it is";
+        if (status != cases[i].status)
+            fail_msg("%s: %s: %s", name, hone_status_name(status), error.message);
+        if (status == HONE_INPUT)
+            assert_refused(name, status, &error, cases[i].says, cases[i].also);
+        assert_says(name, &error, cases[i].says);
+        assert_says(name, &error, cases[i].also);
+    }
 }
 
 static void edges_and_combinations(void **state)
 {
     (void)state;
-    static const struct {
-        const char *changes;
-        hone_status status;
-        const char *says, *also;
-    } cases[] = {
+    use_golden(GOLDEN("gpt2-odd"));
+    static const edge cases[] = {
         {NULL, HONE_OK, NULL, NULL},
         {"{\"n_head\": 1}", HONE_OK, NULL, NULL},
         {"{\"n_head\": 33}", HONE_OK, NULL, NULL},
@@ -241,24 +327,47 @@ static void edges_and_combinations(void **state)
         {"{\"hidden_size\": 34}", HONE_INPUT, "\"n_embd\" and \"hidden_size\"", "differ"},
         {"{\"n_embd\": null, \"hidden_size\": 0}", HONE_INPUT, "\"n_embd\" must be from 1", NULL},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        hone_error error;
-        write_config(cases[i].changes);
-        hone_status status = open_folder(folder, &error);
-        const char *name = cases[i].changes != NULL ? cases[i].changes : "as it is";
-        if (status != cases[i].status)
-            fail_msg("%s: %s: %s", name, hone_status_name(status), error.message);
-        if (status == HONE_INPUT)
-            assert_refused(name, status, &error, cases[i].says, cases[i].also);
-        assert_says(name, &error, cases[i].says);
-        assert_says(name, &error, cases[i].also);
-    }
+    try_edges(cases, sizeof cases / sizeof *cases);
     assert_int_equal(hone_status_exit_code(HONE_MISMATCH), 8);
+}
+
+/* What fits each other in OPT's: opt_folder_test.c has what must fit the tensors. */
+static void edges_of_opt(void **state)
+{
+    (void)state;
+    static const edge cases[] = {
+        {NULL, HONE_OK, NULL, NULL},
+        {"{\"num_attention_heads\": 11}", HONE_OK, NULL, NULL},
+        {"{\"num_attention_heads\": 2}", HONE_INPUT,
+         "\"hidden_size\" (33) is not a multiple of \"num_attention_heads\" (2)", NULL},
+        {"{\"pad_token_id\": 100}", HONE_OK, NULL, NULL},
+        {"{\"pad_token_id\": 101}", HONE_INPUT, "\"pad_token_id\" is 101, \"vocab_size\" 101",
+         NULL},
+        {"{\"pad_token_id\": -101}", HONE_OK, NULL, NULL},
+        {"{\"pad_token_id\": -102}", HONE_INPUT, "\"pad_token_id\" is -102, \"vocab_size\" 101",
+         NULL},
+        {"{\"layerdrop\": 0.1}", HONE_INPUT, "\"layerdrop\" is set; hone does not support it",
+         "no layers are dropped"},
+        {"{\"activation_dropout\": 0.1, \"learned_embeddings\": false, \"ffn_dim\": 0}", HONE_INPUT,
+         "\"ffn_dim\" must be from 1 to 262144, found 0\n  \"activation_dropout\" is set",
+         "\n  \"learned_embeddings\" is set"},
+        {"{\"scale_embeddings\": true}", HONE_INPUT, "\"scale_embeddings\" is set", NULL},
+        {"{\"activation_dropout\": 0.0, \"layerdrop\": 0.0, \"learned_embeddings\": true,"
+         " \"scale_embeddings\": false, \"prefix\": \"</s>\"}",
+         HONE_OK, NULL, NULL},
+        {"{\"vocab_size\": 4194304, \"hidden_size\": 65536, \"num_attention_heads\": 4096,"
+         " \"max_position_embeddings\": 1048576, \"num_hidden_layers\": 1024,"
+         " \"word_embed_proj_dim\": 65535}",
+         HONE_MISMATCH, "expected (4194304, 65535), found (101, 33)", NULL},
+    };
+    use_golden(GOLDEN("opt-odd"));
+    try_edges(cases, sizeof cases / sizeof *cases);
 }
 
 static void texts_that_are_no_object(void **state)
 {
     (void)state;
+    use_golden(GOLDEN("gpt2-odd"));
     static const struct {
         const char *text, *says;
     } cases[] = {
@@ -330,8 +439,9 @@ static void unknown_keys_are_remarked_on(void **state)
         else if (strstr(remarks, cases[i].says) == NULL || strstr(remarks, "config.json") == NULL)
             fail_msg("%s: remark \"%s\"", cases[i].changes, remarks);
     }
-    static const char *const clean[] = {GOLDEN("gpt2-odd"), GOLDEN("gpt2-sharded"),
-                                        GOLDEN("gpt2-bin"), "models/tiny-gpt2"};
+    static const char *const clean[] = {
+        GOLDEN("gpt2-odd"), GOLDEN("gpt2-sharded"), GOLDEN("gpt2-bin"), "models/tiny-gpt2",
+        GOLDEN("opt-odd"),  GOLDEN("opt-post"),     GOLDEN("opt-bare")};
     for (size_t i = 0; i < sizeof clean / sizeof *clean; i++) {
         hone_error error;
         assert_int_equal(open_folder(clean[i], &error), HONE_OK);
@@ -345,7 +455,6 @@ static int prepare(void **state)
         return 1;
     snprintf(folder, sizeof folder, "%s", in_scratch("folder"));
     snprintf(config_path, sizeof config_path, "%s/config.json", folder);
-    copy_folder(GOLDEN("gpt2-odd"), folder);
     alarm(120); /* nothing here may wait for ever */
     return 0;
 }
@@ -353,8 +462,11 @@ static int prepare(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_field_as_every_type),    cmocka_unit_test(edges_and_combinations),
-        cmocka_unit_test(texts_that_are_no_object),     cmocka_unit_test(a_text_cut_anywhere),
+        cmocka_unit_test(every_field_as_every_type),
+        cmocka_unit_test(edges_and_combinations),
+        cmocka_unit_test(edges_of_opt),
+        cmocka_unit_test(texts_that_are_no_object),
+        cmocka_unit_test(a_text_cut_anywhere),
         cmocka_unit_test(unknown_keys_are_remarked_on),
     };
     return cmocka_run_group_tests(tests, prepare, remove_scratch);

@@ -2,6 +2,7 @@
  * expected and what was found, all of it at once, and nothing is written from it; the same folder
  * put right is opened. */
 #include "engine_support.h"
+#include "tensor_edits.h"
 
 #include "base/files.h"
 #include "base/json.h"
@@ -98,89 +99,6 @@ static void assert_told(const char *what, hone_status status, const hone_error *
 
 /* ---- tensors ------------------------------------------------------------------------------ */
 
-/* A change to one tensor of a file; name NULL ends a list. */
-typedef struct edit {
-    enum { DROP, RENAME, RESHAPE, RETYPE, ADD, SET } kind;
-    const char *name;
-    const char *other;     /* RENAME: its new name; ADD: a copy under this one */
-    int64_t rows, columns; /* RESHAPE: columns 0: one dimension; values are cut or repeated */
-    hone_dtype type;       /* RETYPE */
-    float value;           /* SET: of the element in the middle */
-} edit;
-
-enum { MOST_TENSORS = 64, MOST_VALUES = 8192 };
-
-typedef struct edited {
-    hone_tensor_out tensors[MOST_TENSORS];
-    size_t count;
-    float values[MOST_TENSORS][MOST_VALUES];
-} edited;
-
-static edited work;
-
-static size_t find_tensor(const char *name)
-{
-    for (size_t i = 0; i < work.count; i++)
-        if (strcmp(work.tensors[i].name, name) == 0)
-            return i;
-    fail_msg("the fixture has no tensor %s", name);
-    return 0;
-}
-
-static void apply(const edit *e)
-{
-    size_t at = find_tensor(e->name);
-    hone_tensor_out *tensor = &work.tensors[at];
-    switch (e->kind) {
-    case DROP: *tensor = work.tensors[--work.count]; break;
-    case RENAME: tensor->name = e->other; break;
-    case RESHAPE:
-        tensor->dims = e->columns > 0 ? 2 : 1;
-        tensor->shape[0] = e->rows;
-        tensor->shape[1] = e->columns;
-        assert_true(e->rows * (e->columns > 0 ? e->columns : 1) <= MOST_VALUES);
-        break;
-    case RETYPE:
-        tensor->dtype = e->type;
-        if (e->type != HONE_F16 && e->type != HONE_BF16)
-            tensor->stored = e->type; /* the bytes as they are: enough for a type as wide or less */
-        break;
-    case ADD:
-        work.tensors[work.count] = *tensor;
-        work.tensors[work.count++].name = e->other;
-        break;
-    case SET: {
-        int64_t n = tensor->shape[0] * (tensor->dims > 1 ? tensor->shape[1] : 1);
-        work.values[at][n / 2] = e->value;
-    }
-    }
-}
-
-/* Reads a file of tensors, changes it, and writes it as `to`. */
-static void rewrite(const char *from, const char *to, const edit *edits)
-{
-    hone_weight_source *source;
-    assert_ok(hone_weight_source_open(from, "model", &source, error));
-    work.count = hone_weight_source_count(source);
-    assert_true(work.count < MOST_TENSORS);
-    for (size_t i = 0; i < work.count; i++) {
-        const hone_stored_tensor *stored = hone_weight_source_at(source, i);
-        assert_true(stored->elements <= MOST_VALUES);
-        memset(work.values[i], 0, sizeof work.values[i]);
-        work.tensors[i] = (hone_tensor_out){.name = stored->name,
-                                            .dtype = HONE_F32,
-                                            .stored = HONE_F32,
-                                            .dims = stored->dims,
-                                            .data = work.values[i]};
-        memcpy(work.tensors[i].shape, stored->shape, sizeof stored->shape);
-        assert_ok(hone_weight_source_read(source, stored, HONE_F32, work.values[i], error));
-    }
-    for (; edits->name != NULL; edits++)
-        apply(edits);
-    assert_ok(hone_safetensors_write(to, work.tensors, work.count, error));
-    hone_weight_source_close(source);
-}
-
 static void tensors_that_do_not_fit(void **state)
 {
     (void)state;
@@ -275,8 +193,8 @@ static void tensors_that_do_not_fit(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hone_error problem;
         fresh_folder(GOLDEN("gpt2-odd"));
-        rewrite(GOLDEN("gpt2-odd/model.safetensors"), in_folder("model.safetensors"),
-                cases[i].edits);
+        rewrite_tensors(GOLDEN("gpt2-odd/model.safetensors"), in_folder("model.safetensors"),
+                        cases[i].edits);
         for (int to_train = 0; to_train < 2; to_train++)
             assert_told(cases[i].what, open_folder((opening){.to_train = to_train}, &problem),
                         &problem, cases[i].status, cases[i].says);
@@ -383,8 +301,8 @@ static void weights_that_are_not_finite(void **state)
         char run[512];
         snprintf(run, sizeof run, "%s", in_scratch("run"));
         fresh_folder(GOLDEN("gpt2-odd"));
-        rewrite(GOLDEN("gpt2-odd/model.safetensors"), in_folder("model.safetensors"),
-                cases[i].edits);
+        rewrite_tensors(GOLDEN("gpt2-odd/model.safetensors"), in_folder("model.safetensors"),
+                        cases[i].edits);
         uint64_t before = hash_folder(folder);
         for (int m = 0; m < 3; m++) {
             assert_ok(hone_folder_remove(run, error));
@@ -590,7 +508,7 @@ static void adapters_that_do_not_fit(void **state)
         fresh_adapter(cases[i].golden);
         snprintf(from, sizeof from, "%s/adapter_model.safetensors", cases[i].golden);
         if (cases[i].edits[0].name != NULL)
-            rewrite(from, in_scratch("adapter/adapter_model.safetensors"), cases[i].edits);
+            rewrite_tensors(from, in_scratch("adapter/adapter_model.safetensors"), cases[i].edits);
         for (int to_train = 0; to_train < 2; to_train++) {
             hone_error problem;
             hone_status status = open_folder((opening){true, to_train, cases[i].partial}, &problem);
