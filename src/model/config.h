@@ -6,6 +6,8 @@
 #include "base/json.h"
 #include "op/op.h"
 
+#include <math.h>
+
 /* Another name that Transformers takes for a key. */
 typedef struct hone_config_alias {
     const char *key, *other;
@@ -30,6 +32,9 @@ hone_status hone_config_bool(hone_config config, const char *key, bool absent, b
 hone_status hone_config_text(hone_config config, const char *key, const char *absent,
                              const char **out, hone_error *error);
 
+/* The same in a field's `absent`, which is a double. */
+#define HONE_CONFIG_NEEDED ((double)NAN)
+
 /* A field of a family's struct and the key that it is read from. */
 typedef struct hone_config_field {
     const char *key;
@@ -38,7 +43,7 @@ typedef struct hone_config_field {
         HONE_CONFIG_REAL,
         HONE_CONFIG_BOOL
     } kind;        /* int64_t, double, bool */
-    double absent; /* what a missing key means; NAN: the key is required */
+    double absent; /* what a missing key means, or HONE_CONFIG_NEEDED */
     double least, most;
     size_t offset;
 } hone_config_field;

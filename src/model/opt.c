@@ -30,12 +30,12 @@ typedef struct opt {
         key, HONE_CONFIG_##kind, absent, least, most, offsetof(opt, member)                        \
     }
 static const hone_config_field fields[] = {
-    FIELD("hidden_size", INTEGER, NAN, 1, 1 << 16, width),
-    FIELD("num_attention_heads", INTEGER, NAN, 1, 1 << 12, heads),
-    FIELD("num_hidden_layers", INTEGER, NAN, 1, 1 << 10, layers),
-    FIELD("ffn_dim", INTEGER, NAN, 1, 1 << 18, inner),
-    FIELD("vocab_size", INTEGER, NAN, 1, 1 << 22, vocabulary),
-    FIELD("max_position_embeddings", INTEGER, NAN, 1, 1 << 20, positions),
+    FIELD("hidden_size", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 16, width),
+    FIELD("num_attention_heads", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 12, heads),
+    FIELD("num_hidden_layers", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 10, layers),
+    FIELD("ffn_dim", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 18, inner),
+    FIELD("vocab_size", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 22, vocabulary),
+    FIELD("max_position_embeddings", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 20, positions),
     FIELD("word_embed_proj_dim", INTEGER, 0, 1, 1 << 16, embedding),
     FIELD("pad_token_id", INTEGER, 1, -(1 << 22), 1 << 22, padding),
     FIELD("dropout", REAL, 0.1, 0, 0.999, dropout),

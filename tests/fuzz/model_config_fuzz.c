@@ -54,7 +54,7 @@ static void build(const hone_json *json, const char *type, hone_stored_head head
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const types[] = {"gpt2", "t5", "mt5"};
+    static const char *const types[] = {"gpt2", "opt", "t5", "mt5"};
     hone_json *json;
     hone_error error = {.message = ""};
     if (hone_json_parse((const char *)data, size, "fuzz", 1, &json, &error) != HONE_OK)
