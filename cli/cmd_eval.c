@@ -13,7 +13,8 @@
 
 /* clang-format off */
 #define EVAL_FLAGS(X)                                                                              \
-    X(STRING, data, "", 0, 0, NULL, "FILE", "Data to measure on: .jsonl, .jsonl.zst or .txt")      \
+    X(STRING, data, "", 0, 0, NULL, "FILE",                                                        \
+      "Data to measure on: .jsonl, .csv or .txt, plain or .zst")                                   \
     X(STRING, logprobs, "", 0, 0, NULL, "FILE",                                                    \
       "Write a JSON object a document: its ids and ln p(id | ids before)")                         \
     X(INTEGER, batch_size, "8", 1, 65536, NULL, "N", "Documents at once")                          \

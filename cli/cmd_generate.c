@@ -11,7 +11,7 @@
 #define GENERATE_FLAGS(X)                                                                          \
     X(LIST, prompt, "", 0, 0, NULL, "TEXT", "Text to go on from; several times: several prompts")  \
     X(STRING, data, "", 0, 0, NULL, "FILE",                                                        \
-      "Prompts from a file: of .jsonl the prompt (or text) of each row, of .txt each line")        \
+      "Prompts from a file: of .jsonl or .csv each row's prompt, source or text; of .txt each line") \
     X(BOOL, echo, "false", 0, 0, NULL, NULL, "Print the prompt before its text")                   \
     X(BOOL, json, "false", 0, 0, NULL, NULL, "Print one JSON object a text")
 /* clang-format on */

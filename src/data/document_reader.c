@@ -500,14 +500,21 @@ static const hone_pair_fields *find_pair(const hone_document_reader *reader,
 
 static void append_pair_names(const hone_document_reader *reader, hone_error *error)
 {
-    for (int i = 0; i < 2; i++) {
-        const hone_pair_fields *pair = &reader->pairs[i];
-        if (reader->prompts_only && pair->source != NULL)
-            hone_error_append(error, "\"%s\", ", pair->source);
-        else if (pair->target != NULL && reader->part_count > 0)
-            hone_error_append(error, "the template's keys with \"%s\", ", pair->target);
-        else if (pair->target != NULL && pair->source != NULL)
-            hone_error_append(error, "\"%s\" with \"%s\", ", pair->source, pair->target);
+    const hone_pair_fields *pairs = reader->pairs;
+    bool has_template = reader->part_count > 0 && !reader->prompts_only;
+    if (has_template && (pairs[0].target != NULL || pairs[1].target != NULL)) {
+        bool both = pairs[0].target != NULL && pairs[1].target != NULL;
+        hone_error_append(error, "the template's keys with \"%s\"",
+                          pairs[pairs[0].target == NULL].target);
+        if (both)
+            hone_error_append(error, " or \"%s\"", pairs[1].target);
+        hone_error_append(error, ", ");
+    }
+    for (int i = 0; i < 2 && !has_template; i++) {
+        if (reader->prompts_only && pairs[i].source != NULL)
+            hone_error_append(error, "\"%s\", ", pairs[i].source);
+        else if (pairs[i].target != NULL && pairs[i].source != NULL)
+            hone_error_append(error, "\"%s\" with \"%s\", ", pairs[i].source, pairs[i].target);
     }
 }
 

@@ -215,6 +215,12 @@ static void rows_that_do_not_fit_the_model_say_what_would(void **state)
     }
     hone_dataset *dataset;
     hone_error error = {0};
+    settings.prompt_template = changeable("{x}");
+    assert_int_equal(open_rows("{\"x\":\"a\"}", &settings, &plain, false, 41, &dataset, &error),
+                     HONE_INPUT);
+    assert_non_null(strstr(error.message, "expected the template's keys with \"completion\" or "
+                                          "\"target\", \"text\" or \"ids\"; the row has \"x\""));
+    settings.prompt_template = NULL;
     assert_int_equal(open_rows("{\"source\":\"a\",\"target\":\"b\"}", &settings, NULL, true, 41,
                                &dataset, &error),
                      HONE_INPUT);
