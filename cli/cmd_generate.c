@@ -29,6 +29,7 @@ typedef struct generating {
     const hone_tokenizer *tokenizer; /* or NULL */
     const hone_prompt *prompts;
     bool single; /* one text in all: it is printed as it is made */
+    bool beams;  /* texts have scores */
 } generating;
 
 /* The prompt as text, or NULL without a tokenizer. Free with hone_tokenizer_free. */
@@ -81,7 +82,12 @@ static void print_json(const generating *state, const hone_generated *made)
     }
     fputs(",\"ids\":", stdout);
     cli_json_ids(stdout, made->ids, (size_t)made->count);
-    printf(",\"finish\":\"%s\"}\n", finishes[made->finish]);
+    printf(",\"finish\":\"%s\"", finishes[made->finish]);
+    if (state->beams) {
+        fputs(",\"score\":", stdout);
+        cli_json_real(stdout, made->score, 9);
+    }
+    fputs("}\n", stdout);
     hone_tokenizer_free(prompt);
 }
 
@@ -139,7 +145,8 @@ static hone_status generate(const generate_flags *flags, const hone_model_settin
     if (status == HONE_OK) {
         int64_t count = hone_prompts_count(prompts);
         generating state = {flags, hone_model_tokenizer(model), hone_prompts_get(prompts),
-                            count == 1 && settings->num_return_sequences == 1};
+                            count == 1 && settings->num_return_sequences == 1,
+                            settings->num_beams > 1};
         const hone_generate_options request = {
             .settings = settings,
             .seed = (uint64_t)model_settings->seed,

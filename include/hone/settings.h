@@ -113,9 +113,18 @@
     X(REAL, top_p, "1", 0, 1, NULL, "P", "Sample from the smallest set with this probability")    \
     X(REAL, min_p, "0", 0, 1, NULL, "P", "Leave out what is less likely than P times the best")   \
     X(REAL, repetition_penalty, "1", 0.01, 100, NULL, "X", "Over 1: avoid tokens seen before")    \
+    X(INTEGER, no_repeat_ngram_size, "0", 0, 1048576, NULL, "N",                                  \
+      "No run of N tokens, those of the prompt among them, comes twice; 0: any may")               \
+    X(INTEGER, num_beams, "1", 1, 1024, NULL, "N",                                                \
+      "Beam search with N beams (temperature 0); 1: none")                                         \
+    X(REAL, length_penalty, "1", -100, 100, NULL, "X",                                            \
+      "Beams: a text's score is divided by its new tokens to this power; over 0 favours long ones")\
+    X(STRING, early_stopping, "false", 0, 0, "false|true|never", "WHEN",                          \
+      "Beams: true: end with num_beams texts; false: when a better one is unlikely; never: when "  \
+      "none can be better")                                                                        \
     X(LIST, stop, "", 0, 0, NULL, "TEXT", "End where this text appears")                          \
     X(INTEGER, num_return_sequences, "1", 1, 100000, NULL, "N", "Texts for each prompt")          \
-    X(INTEGER, decode_batch_size, "8", 1, 4096, NULL, "N", "Sequences decoded together")
+    X(INTEGER, decode_batch_size, "8", 1, 4096, NULL, "N", "Sequences (beams) decoded together")
 
 #define HONE_SCORE_SETTINGS(X)                                                                     \
     X(LIST, metrics, "rouge,bleu", 0, 0, NULL, "NAMES",                                           \

@@ -67,7 +67,7 @@ static char *cache_half(const hone_cache *cache, const hone_cache_share *share, 
     return (char *)cache->block + share->offset + (size_t)which * half;
 }
 
-void hone_cache_copy(hone_cache *cache, int from, int to, int64_t rows)
+void hone_cache_copy(hone_cache *cache, int from, int to, int64_t first, int64_t last)
 {
     for (size_t i = 0; i < cache->share_count; i++) {
         const hone_cache_share *share = &cache->shares[i];
@@ -75,7 +75,8 @@ void hone_cache_copy(hone_cache *cache, int from, int to, int64_t rows)
         size_t slot = (size_t)cache->room.capacity * row;
         for (int which = 0; which < 2 && !share->cross; which++) {
             char *half = cache_half(cache, share, which);
-            memcpy(half + (size_t)to * slot, half + (size_t)from * slot, (size_t)rows * row);
+            memcpy(half + (size_t)to * slot + (size_t)first * row,
+                   half + (size_t)from * slot + (size_t)first * row, (size_t)(last - first) * row);
         }
     }
 }

@@ -53,6 +53,16 @@ static void penalize(const hone_sampling_row *row, float penalty, uint64_t *seen
     }
 }
 
+/* Leaves out every token that would end a run of `size` tokens which the history already holds. */
+static void ban_repeated(const hone_sampling_row *row, int64_t size)
+{
+    const int32_t *suffix = row->ids + row->count - (size - 1);
+    size_t bytes = (size_t)(size - 1) * sizeof *row->ids;
+    for (int64_t i = 0; i + size <= row->count; i++)
+        if (bytes == 0 || memcmp(row->ids + i, suffix, bytes) == 0)
+            row->logits[row->ids[i + size - 1]] = -INFINITY;
+}
+
 /* ---- selection ---------------------------------------------------------------------------- */
 
 static bool ahead(const float *logits, int32_t a, int32_t b)
@@ -155,33 +165,41 @@ static void keep_min_p(const hone_sampling_row *row, float least, float *weights
 
 /* ---- all together ------------------------------------------------------------------------- */
 
-/* False for a NaN or +INFINITY, or when nothing is left. */
-static bool usable(const float *logits, int64_t n)
+/* Finds a NaN or +INFINITY, or that nothing is left. */
+static hone_row_state state_of(const float *logits, int64_t n)
 {
     bool left = false;
     for (int64_t i = 0; i < n; i++) {
         if (!(logits[i] < INFINITY))
-            return false;
+            return HONE_ROW_BROKEN;
         left |= logits[i] > -INFINITY;
     }
-    return left;
+    return left ? HONE_ROW_FINE : HONE_ROW_EMPTY;
 }
 
-bool hone_sampling_process(const hone_generate_settings *settings, const hone_sampling_row *row,
-                           void *scratch)
+hone_row_state hone_sampling_adjust(const hone_generate_settings *settings,
+                                    const hone_sampling_row *row, void *scratch)
+{
+    workspace w = lay_out(scratch, row->vocabulary);
+    if (state_of(row->logits, row->vocabulary) != HONE_ROW_FINE)
+        return HONE_ROW_BROKEN;
+    if (settings->repetition_penalty != 1.0)
+        penalize(row, (float)settings->repetition_penalty, w.seen);
+    if (settings->no_repeat_ngram_size > 0)
+        ban_repeated(row, settings->no_repeat_ngram_size);
+    for (size_t i = 0; i < row->end_count && row->made < settings->min_new_tokens; i++)
+        row->logits[row->ends[i]] = -INFINITY;
+    return state_of(row->logits, row->vocabulary);
+}
+
+hone_row_state hone_sampling_process(const hone_generate_settings *settings,
+                                     const hone_sampling_row *row, void *scratch)
 {
     workspace w = lay_out(scratch, row->vocabulary);
     float *logits = row->logits;
-    if (!usable(logits, row->vocabulary))
-        return false;
-    if (settings->repetition_penalty != 1.0)
-        penalize(row, (float)settings->repetition_penalty, w.seen);
-    if (row->eos >= 0 && row->eos < row->vocabulary && row->made < settings->min_new_tokens)
-        logits[row->eos] = -INFINITY;
-    if (!usable(logits, row->vocabulary))
-        return false;
-    if (settings->temperature <= 0.0)
-        return true;
+    hone_row_state state = hone_sampling_adjust(settings, row, scratch);
+    if (state != HONE_ROW_FINE || settings->temperature <= 0.0)
+        return state;
     /* The shift keeps a low temperature from overflowing. */
     float top = logits[hone_sampling_largest(logits, row->vocabulary)];
     float temperature = (float)settings->temperature;
@@ -195,7 +213,7 @@ bool hone_sampling_process(const hone_generate_settings *settings, const hone_sa
         keep_top_p(row, settings->top_p, &w);
     if (settings->min_p > 0.0)
         keep_min_p(row, (float)settings->min_p, w.weights);
-    return true;
+    return HONE_ROW_FINE;
 }
 
 int32_t hone_sampling_largest(const float *logits, int64_t vocabulary)
@@ -226,8 +244,9 @@ int32_t hone_sampling_draw(const void *scratch, int64_t vocabulary, double unifo
 int32_t hone_sampling_choose(const hone_generate_settings *settings, const hone_sampling_row *row,
                              hone_random_key key, void *scratch)
 {
-    if (!hone_sampling_process(settings, row, scratch))
-        return -1;
+    hone_row_state state = hone_sampling_process(settings, row, scratch);
+    if (state != HONE_ROW_FINE)
+        return state == HONE_ROW_EMPTY ? HONE_TOKEN_NONE : HONE_TOKEN_BROKEN;
     if (settings->temperature <= 0.0)
         return hone_sampling_largest(row->logits, row->vocabulary);
     return hone_sampling_draw(scratch, row->vocabulary, hone_random_uniform(key, 0));

@@ -28,6 +28,7 @@ static void fill(float *logits, int64_t n, double spread, uint64_t seed)
 static void logits_are_processed_as_transformers_does(void **state)
 {
     (void)state;
+    static const int32_t ends[] = {GOLDEN_EOS};
     double scratch[64];
     assert_true(hone_sampling_scratch(GOLDEN_VOCABULARY) <= sizeof scratch);
     for (size_t c = 0; c < sizeof golden_cases / sizeof golden_cases[0]; c++)
@@ -48,8 +49,9 @@ static void logits_are_processed_as_transformers_does(void **state)
                                      .ids = golden_history,
                                      .count = sizeof golden_history / sizeof golden_history[0],
                                      .made = GOLDEN_MADE,
-                                     .eos = GOLDEN_EOS};
-            assert_true(hone_sampling_process(&settings, &row, scratch));
+                                     .ends = ends,
+                                     .end_count = 1};
+            assert_int_equal(hone_sampling_process(&settings, &row, scratch), HONE_ROW_FINE);
             /* With a temperature the largest is shifted to 0. */
             int32_t best = hone_sampling_largest(expected, GOLDEN_VOCABULARY);
             float shift = golden->temperature > 0 ? expected[best] : 0.0f;
@@ -92,8 +94,8 @@ static void cuts_equal_those_of_a_full_sort(void **state)
         hone_generate_settings settings = neutral;
         settings.top_k = cases[c].k;
         settings.top_p = cases[c].p;
-        hone_sampling_row row = {.logits = kept, .vocabulary = SIZE, .eos = -1};
-        assert_true(hone_sampling_process(&settings, &row, scratch));
+        hone_sampling_row row = {.logits = kept, .vocabulary = SIZE};
+        assert_int_equal(hone_sampling_process(&settings, &row, scratch), HONE_ROW_FINE);
         for (int32_t i = 0; i < SIZE; i++)
             order[i] = i;
         sorted_by = logits;
@@ -145,7 +147,7 @@ static void draws_have_the_frequencies_of_the_distribution(void **state)
         settings.top_k = cases[c].top_k;
         for (uint32_t i = 0; i < DRAWS; i++) {
             memcpy(row_logits, logits, sizeof logits);
-            hone_sampling_row row = {.logits = row_logits, .vocabulary = SIZE, .eos = -1};
+            hone_sampling_row row = {.logits = row_logits, .vocabulary = SIZE};
             hone_random_key key = {7, i % 5, i};
             found[hone_sampling_choose(&settings, &row, key, scratch)]++;
         }
@@ -179,7 +181,7 @@ static void draws_depend_on_seed_sequence_and_step_alone(void **state)
         for (int i = 0; i < 4; i++) {
             memcpy(copy, logits, sizeof logits);
             memset(scratch, round, sizeof scratch);
-            hone_sampling_row row = {.logits = copy, .vocabulary = SIZE, .eos = -1};
+            hone_sampling_row row = {.logits = copy, .vocabulary = SIZE};
             int32_t chosen = hone_sampling_choose(&neutral, &row, keys[i], scratch);
             if (round == 0)
                 first[i] = chosen;
@@ -192,11 +194,12 @@ static void draws_depend_on_seed_sequence_and_step_alone(void **state)
 static void greedy_takes_the_lowest_index_of_the_largest(void **state)
 {
     (void)state;
+    static const int32_t ends[] = {1};
     float logits[] = {-1.0f, 2.0f, -INFINITY, 2.0f, 1.0f};
     double scratch[16];
     hone_generate_settings settings = neutral;
     settings.temperature = 0.0;
-    hone_sampling_row row = {.logits = logits, .vocabulary = 5, .eos = 1};
+    hone_sampling_row row = {.logits = logits, .vocabulary = 5, .ends = ends, .end_count = 1};
     assert_int_equal(hone_sampling_choose(&settings, &row, (hone_random_key){0}, scratch), 1);
     settings.min_new_tokens = 1;
     assert_int_equal(hone_sampling_choose(&settings, &row, (hone_random_key){0}, scratch), 3);
@@ -215,7 +218,7 @@ static void extreme_settings_still_choose_the_best(void **state)
             settings.top_p = 0.0;
         if (i == 2)
             settings.min_p = 1.0;
-        hone_sampling_row row = {.logits = logits, .vocabulary = 5, .eos = -1};
+        hone_sampling_row row = {.logits = logits, .vocabulary = 5};
         assert_int_equal(hone_sampling_choose(&settings, &row, (hone_random_key){9, 9, 9}, scratch),
                          2);
     }
@@ -226,8 +229,8 @@ static void logits_that_are_not_numbers_are_refused(void **state)
     (void)state;
     static const float bad[][3] = {{0.0f, NAN, 1.0f},
                                    {0.0f, INFINITY, 1.0f},
-                                   {-INFINITY, -INFINITY, -INFINITY},
-                                   {-INFINITY, 2.0f, -INFINITY}};
+                                   {-INFINITY, -INFINITY, -INFINITY}};
+    static const int32_t ends[] = {1};
     double scratch[16];
     for (int t = 0; t < 2; t++)
         for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -236,9 +239,9 @@ static void logits_that_are_not_numbers_are_refused(void **state)
             hone_generate_settings settings = neutral;
             settings.temperature = t;
             settings.min_new_tokens = 1;
-            hone_sampling_row row = {.logits = logits, .vocabulary = 3, .eos = 1};
+            hone_sampling_row row = {.logits = logits, .vocabulary = 3, .ends = ends, .end_count = 1};
             assert_int_equal(hone_sampling_choose(&settings, &row, (hone_random_key){0}, scratch),
-                             -1);
+                             HONE_TOKEN_BROKEN);
         }
 }
 
