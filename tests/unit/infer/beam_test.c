@@ -362,6 +362,23 @@ static void beams_for_all_texts_find_the_best(void **state)
     hone_beams_free(&b);
 }
 
+/* Without end tokens a search with one beam takes the best token each time. */
+static void one_beam_is_greedy(void **state)
+{
+    (void)state;
+    static const hone_generate_settings plain = {.repetition_penalty = 1.0};
+    hone_beams b = beams_of(1, 1.0, HONE_STOP_LIKELY, 40);
+    int32_t ids[2 + 40] = {prompt[0], prompt[1]};
+    search(&b, &plain, hashed_logits, 3, NULL, 0);
+    for (int i = 0; i < 40; i++) {
+        float logits[3];
+        hashed_logits(ids, 2 + i, logits);
+        ids[2 + i] = hone_sampling_largest(logits, 3);
+    }
+    check_ids(&b.finished[0], 40, ids + 2);
+    hone_beams_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_search_without_candidates_keeps_what_it_has),
         cmocka_unit_test(searches_find_what_transformers_finds),
         cmocka_unit_test(beams_for_all_texts_find_the_best),
+        cmocka_unit_test(one_beam_is_greedy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

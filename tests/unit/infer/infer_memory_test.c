@@ -58,11 +58,19 @@ static void unmap_pages(void *context, void *block, size_t size)
 
 typedef hone_status (*job)(hone_model *model, hone_error *error);
 
-static void sweep(job run)
+typedef hone_model *(*maker)(const char *compute, uint64_t seed);
+
+static hone_model *tiny_gpt2(const char *compute, uint64_t seed)
+{
+    return tiny_model(compute, seed, true);
+}
+
+static void sweep(maker make, job run)
 {
     hone_allocator allocator = {reallocate, map_pages, unmap_pages, NULL};
     hone_error error = {0};
-    hone_model *model = tiny_model("f32", 2, true);
+    hone_model *model = make("f32", 2);
+    tiny_file("generation_config.json", "{\"eos_token_id\": [7, 8, 9, 10, 256, 11, 12]}");
     assert_int_equal(run(model, &error), HONE_OK); /* what is made once and stays */
     int64_t failures = 0;
     for (hone_status status = HONE_MEMORY; status != HONE_OK; failures++) {
@@ -79,23 +87,36 @@ static void sweep(job run)
     tiny_model_close(model);
 }
 
-static hone_status generate_some(hone_model *model, hone_error *error)
+static hone_status generate_with(hone_model *model, bool beams, hone_error *error)
 {
     static const int32_t ids[] = {72, 101, 108, 108, 111};
-    const hone_prompt prompts[] = {{ids, 5}, {ids, 2}, {NULL, 0}};
+    const hone_prompt prompts[] = {{ids, 5}, {ids, 2}, {ids + 1, 1}, {NULL, 0}};
+    int64_t count = model->program.encoder_decoder ? 3 : 4;
     hone_generate_settings settings;
     hone_option_set set = hone_generate_option_set(&settings);
     HONE_TRY(hone_options_init(&set, error));
-    settings.max_new_tokens = 20;
-    settings.temperature = 1.0;
+    settings.max_new_tokens = beams ? 4 : 20;
+    settings.temperature = beams ? 0.0 : 1.0;
+    settings.num_beams = beams ? 3 : 1;
     settings.num_return_sequences = 2;
+    settings.no_repeat_ngram_size = 3;
     settings.decode_batch_size = 4;
     hone_generate_options options = {.settings = &settings};
     hone_status status = hone_options_set_text(&set, 1, "stop", "xyz,zzz", "stop", error);
     if (status == HONE_OK)
-        status = hone_generate(model, prompts, 3, &options, error);
+        status = hone_generate(model, prompts, count, &options, error);
     hone_options_deinit(&set);
     return status;
+}
+
+static hone_status generate_sequences(hone_model *model, hone_error *error)
+{
+    return generate_with(model, false, error);
+}
+
+static hone_status generate_beams(hone_model *model, hone_error *error)
+{
+    return generate_with(model, true, error);
 }
 
 static hone_status evaluate_some(hone_model *model, hone_error *error)
@@ -117,13 +138,15 @@ static hone_status evaluate_some(hone_model *model, hone_error *error)
 static void generation_survives_every_refusal(void **state)
 {
     (void)state;
-    sweep(generate_some);
+    sweep(tiny_gpt2, generate_sequences);
+    sweep(tiny_gpt2, generate_beams);
+    sweep(tiny_t5_model, generate_beams);
 }
 
 static void evaluation_survives_every_refusal(void **state)
 {
     (void)state;
-    sweep(evaluate_some);
+    sweep(tiny_gpt2, evaluate_some);
 }
 
 int main(void)

@@ -55,8 +55,34 @@ static void write_tokenizer(void)
     tiny_file("merges.txt", "#version: 0.2\n");
 }
 
-static hone_model *make_model(const char *compute, uint64_t seed, bool with_tokenizer,
-                              const hone_adapter_settings *training)
+/* Large weights, so that the tokens are not all as likely. */
+static void write_gpt2_config(void)
+{
+    char config[512];
+    snprintf(config, sizeof config,
+             "{\"model_type\": \"gpt2\", \"n_embd\": 26, \"n_head\": 2, \"n_layer\": 3,"
+             " \"n_positions\": %d, \"vocab_size\": %d, \"initializer_range\": 0.4,"
+             " \"eos_token_id\": %d, \"bos_token_id\": %d}",
+             TINY_POSITIONS, TINY_VOCABULARY, TINY_EOS, TINY_EOS);
+    tiny_file("config.json", config);
+}
+
+static void write_t5_config(void)
+{
+    char config[512];
+    snprintf(
+        config, sizeof config,
+        "{\"model_type\": \"t5\", \"d_model\": 26, \"d_kv\": 7, \"num_heads\": 3, \"d_ff\": 37,"
+        " \"num_layers\": 2, \"vocab_size\": %d, \"relative_attention_num_buckets\": 8,"
+        " \"relative_attention_max_distance\": 11, \"decoder_start_token_id\": 5,"
+        " \"pad_token_id\": 5, \"tie_word_embeddings\": false, \"eos_token_id\": %d,"
+        " \"feed_forward_proj\": \"gated-gelu\", \"initializer_factor\": 3.0}",
+        TINY_VOCABULARY, TINY_EOS);
+    tiny_file("config.json", config);
+}
+
+static hone_model *make_model(void (*write_config)(void), const char *compute, uint64_t seed,
+                              bool with_tokenizer, const hone_adapter_settings *training)
 {
     hone_error error = {0};
     hone_model *model;
@@ -65,14 +91,7 @@ static hone_model *make_model(const char *compute, uint64_t seed, bool with_toke
     snprintf(folder, sizeof folder, "/tmp/hone-infer-XXXXXX");
     if (mkdtemp(folder) == NULL)
         require(hone_fail(&error, HONE_IO, "mkdtemp"), &error);
-    char config[512];
-    /* Large weights, so that the tokens are not all as likely. */
-    snprintf(config, sizeof config,
-             "{\"model_type\": \"gpt2\", \"n_embd\": 26, \"n_head\": 2, \"n_layer\": 3,"
-             " \"n_positions\": %d, \"vocab_size\": %d, \"initializer_range\": 0.4,"
-             " \"eos_token_id\": %d, \"bos_token_id\": %d}",
-             TINY_POSITIONS, TINY_VOCABULARY, TINY_EOS, TINY_EOS);
-    tiny_file("config.json", config);
+    write_config();
     if (with_tokenizer)
         write_tokenizer();
     require(hone_options_init(&set, &error), &error);
@@ -87,7 +106,12 @@ static hone_model *make_model(const char *compute, uint64_t seed, bool with_toke
 
 hone_model *tiny_model(const char *compute, uint64_t seed, bool with_tokenizer)
 {
-    return make_model(compute, seed, with_tokenizer, NULL);
+    return make_model(write_gpt2_config, compute, seed, with_tokenizer, NULL);
+}
+
+hone_model *tiny_t5_model(const char *compute, uint64_t seed)
+{
+    return make_model(write_t5_config, compute, seed, true, NULL);
 }
 
 hone_model *tiny_lora_model(const char *rank, uint64_t seed)
@@ -101,7 +125,7 @@ hone_model *tiny_lora_model(const char *rank, uint64_t seed)
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         require(hone_options_set_text(&set, 1, values[i][0], values[i][1], values[i][0], &error),
                 &error);
-    hone_model *model = make_model("f32", seed, true, &training);
+    hone_model *model = make_model(write_gpt2_config, "f32", seed, true, &training);
     hone_options_deinit(&set);
     return model;
 }
@@ -119,7 +143,8 @@ static void run_alone(const hone_model *model, const hone_batch *batch, hone_hea
     hone_error error = {0};
     hone_plan plan;
     hone_executor executor;
-    hone_plan_options options = {.rows = batch->target.rows, .compute = model->compute};
+    hone_plan_options options = {
+        .rows = batch->target.rows, .source_rows = batch->source.rows, .compute = model->compute};
     require(hone_plan_create(&model->program, &options, &plan, &error), &error);
     require(hone_executor_create(&plan, &executor, &error), &error);
     hone_execution execution = {.batch = batch, .head = head};
@@ -146,13 +171,21 @@ void tiny_logprobs(const hone_model *model, const int32_t *ids, int64_t count, f
 
 void tiny_logits(const hone_model *model, const int32_t *ids, int64_t count, float *logits)
 {
+    tiny_logits_after(model, NULL, 0, ids, count, logits);
+}
+
+void tiny_logits_after(const hone_model *model, const int32_t *source, int64_t source_count,
+                       const int32_t *ids, int64_t count, float *logits)
+{
     int32_t numbers[TINY_POSITIONS];
-    int64_t starts[] = {0, count};
-    for (int32_t i = 0; i < count; i++)
+    int64_t starts[] = {0, count}, source_starts[] = {0, source_count};
+    for (int32_t i = 0; i < TINY_POSITIONS; i++)
         numbers[i] = i;
     hone_batch batch = {
         .segments = 1,
-        .target = {.rows = count, .ids = ids, .positions = numbers, .starts = starts}};
+        .target = {.rows = count, .ids = ids, .positions = numbers, .starts = starts},
+        .source = {
+            .rows = source_count, .ids = source, .positions = numbers, .starts = source_starts}};
     run_alone(model, &batch,
               (hone_head_request){.logit_rows = numbers, .logit_count = count, .logits = logits});
 }

@@ -227,9 +227,8 @@ static void extreme_settings_still_choose_the_best(void **state)
 static void logits_that_are_not_numbers_are_refused(void **state)
 {
     (void)state;
-    static const float bad[][3] = {{0.0f, NAN, 1.0f},
-                                   {0.0f, INFINITY, 1.0f},
-                                   {-INFINITY, -INFINITY, -INFINITY}};
+    static const float bad[][3] = {
+        {0.0f, NAN, 1.0f}, {0.0f, INFINITY, 1.0f}, {-INFINITY, -INFINITY, -INFINITY}};
     static const int32_t ends[] = {1};
     double scratch[16];
     for (int t = 0; t < 2; t++)
@@ -239,10 +238,56 @@ static void logits_that_are_not_numbers_are_refused(void **state)
             hone_generate_settings settings = neutral;
             settings.temperature = t;
             settings.min_new_tokens = 1;
-            hone_sampling_row row = {.logits = logits, .vocabulary = 3, .ends = ends, .end_count = 1};
+            hone_sampling_row row = {
+                .logits = logits, .vocabulary = 3, .ends = ends, .end_count = 1};
             assert_int_equal(hone_sampling_choose(&settings, &row, (hone_random_key){0}, scratch),
                              HONE_TOKEN_BROKEN);
         }
+}
+
+static void tokens_that_repeat_a_run_are_left_out(void **state)
+{
+    (void)state;
+    enum { SIZE = 7 };
+    static const int32_t history[] = {1, 2, 3, 1, 2, 4, 0, 1, 2};
+    static const struct {
+        int64_t size, count;
+        const char *left; /* 1: may come next */
+    } cases[] = {
+        {0, 9, "1111111"},  {1, 9, "0000011"}, {2, 9, "1110011"}, {3, 9, "1110011"},
+        {4, 9, "1111111"},  {3, 5, "1110111"}, {2, 1, "1111111"}, {1, 0, "1111111"},
+        {10, 9, "1111111"}, {9, 9, "1111111"},
+    };
+    double scratch[64];
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        float logits[SIZE] = {0.5f, 1.0f, 2.0f, 3.0f, 2.5f, 1.5f, 0.0f};
+        hone_generate_settings settings = neutral;
+        settings.no_repeat_ngram_size = cases[c].size;
+        hone_sampling_row row = {
+            .logits = logits, .vocabulary = SIZE, .ids = history, .count = cases[c].count};
+        assert_int_equal(hone_sampling_adjust(&settings, &row, scratch), HONE_ROW_FINE);
+        for (int i = 0; i < SIZE; i++)
+            if ((logits[i] == -INFINITY) != (cases[c].left[i] == '0'))
+                fail_msg("case %zu, token %d", c, i);
+    }
+}
+
+/* Not an error of the model: the text ends. */
+static void a_row_may_be_left_empty(void **state)
+{
+    (void)state;
+    static const int32_t history[] = {0, 2}, ends[] = {1};
+    double scratch[16];
+    for (int t = 0; t < 2; t++) {
+        float logits[] = {1.0f, 2.0f, -1.0f};
+        hone_generate_settings settings = neutral;
+        settings.temperature = t;
+        settings.no_repeat_ngram_size = 1;
+        settings.min_new_tokens = 9;
+        hone_sampling_row row = {logits, 3, history, 2, 1, ends, 1};
+        assert_int_equal(hone_sampling_choose(&settings, &row, (hone_random_key){0}, scratch),
+                         HONE_TOKEN_NONE);
+    }
 }
 
 int main(void)
@@ -255,6 +300,8 @@ int main(void)
         cmocka_unit_test(greedy_takes_the_lowest_index_of_the_largest),
         cmocka_unit_test(extreme_settings_still_choose_the_best),
         cmocka_unit_test(logits_that_are_not_numbers_are_refused),
+        cmocka_unit_test(tokens_that_repeat_a_run_are_left_out),
+        cmocka_unit_test(a_row_may_be_left_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
