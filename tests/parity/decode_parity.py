@@ -52,6 +52,7 @@ RUNS = (
 
 FAMILIES = (
     ("gpt2", f"{ROOT}/models/tiny-gpt2", AutoModelForCausalLM),
+    ("opt", f"{SHARED}/models/tiny-opt", AutoModelForCausalLM),
     ("t5", f"{SHARED}/models/tiny-t5", AutoModelForSeq2SeqLM),
 )
 
