@@ -33,7 +33,8 @@ typedef struct hone_cache {
 hone_status hone_cache_create(const hone_program *program, hone_dtype dtype,
                               const hone_cache_room *room, hone_cache *out, hone_error *error);
 void hone_cache_free(hone_cache *cache);
-/* Copies rows [first, last) of a slot to the same place of another (continuations of one prompt). */
+/* Copies rows [first, last) of a slot to the same place of another (continuations of one prompt).
+ */
 void hone_cache_copy(hone_cache *cache, int from, int to, int64_t first, int64_t last);
 
 typedef struct hone_executor {
