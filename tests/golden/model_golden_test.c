@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "engine/model.h"
 #include "graph/executor.h"
+#include "infer/model_data.h"
 
 #include <hone/trainer.h>
 #include <math.h>
@@ -20,8 +21,8 @@
 
 enum { BATCH = 3, RUNS = 3 };
 
-static const char *const folders[] = {"gpt2-odd", "gpt2-sharded", "gpt2-bin",
-                                      "opt-odd",  "opt-post",     "opt-bare"};
+static const char *const folders[] = {"gpt2-odd", "gpt2-sharded", "gpt2-bin", "opt-odd",
+                                      "opt-post", "opt-bare",     "t5-odd",   "t5-gated"};
 static hone_error error;
 
 static void check(hone_status status)
@@ -98,17 +99,20 @@ static void run(const hone_model *model, const hone_plan_options *options, int r
     hone_plan_free(&plan);
 }
 
-/* Ids are integers, which the typed reader refuses. */
-static void read_ids(const hone_weight_source *golden, int32_t *ids, int64_t count)
+/* Ids are integers, which the typed reader refuses. How many there are; 0: no such tensor. */
+static int64_t read_ids(const hone_weight_source *golden, const char *name, int32_t ids[64])
 {
-    const hone_stored_tensor *stored = hone_weight_source_find(golden, "probe.ids");
+    const hone_stored_tensor *stored = hone_weight_source_find(golden, name);
     int descriptor;
-    assert_non_null(stored);
-    assert_int_equal(stored->elements, count);
+    if (stored == NULL)
+        return 0;
+    int64_t count = stored->elements;
+    assert_true(count <= 64);
     check(hone_file_open(stored->file, &descriptor, NULL, &error));
     check(hone_file_read_at(descriptor, stored->file, ids, (size_t)count * sizeof *ids,
                             stored->offset, &error));
     hone_file_close(descriptor);
+    return count;
 }
 
 /* The probe's logits, by a model with or without an adapter of the folder, against a tensor. */
@@ -118,16 +122,23 @@ static void check_logits(const char *folder, const char *adapter, const char *te
     hone_weight_source *golden = open_golden(folder);
     const hone_stored_tensor *stored = hone_weight_source_find(golden, tensor);
     assert_non_null(stored);
-    int64_t rows = stored->shape[0], starts[2] = {0, rows};
-    int32_t ids[64], positions[64];
-    assert_true(rows <= 64);
-    read_ids(golden, ids, rows);
-    for (int64_t i = 0; i < rows; i++)
-        positions[i] = (int32_t)i;
+    int64_t rows = stored->shape[0], starts[2] = {0, rows}, source_starts[2] = {0};
+    int32_t ids[64], source_ids[64], positions[64];
+    assert_int_equal(read_ids(golden, "probe.ids", ids), rows);
+    source_starts[1] = read_ids(golden, "probe.source_ids", source_ids);
+    for (int32_t i = 0; i < 64; i++)
+        positions[i] = i;
+    if (model->program.encoder_decoder) { /* each id is predicted, the first from the start */
+        memmove(ids + 1, ids, (size_t)(rows - 1) * sizeof *ids);
+        ids[0] = model->program.decoder_start;
+    }
     float *expected = read_tensor(golden, stored);
     float *found = hone_alloc((size_t)stored->elements * sizeof(float));
-    hone_batch batch = {.segments = 1, .target = {rows, ids, positions, starts, 0}};
-    hone_plan_options options = {.rows = rows, .compute = HONE_F32};
+    hone_batch batch = {.segments = 1,
+                        .target = {rows, ids, positions, starts, 0},
+                        .source = {source_starts[1], source_ids, positions, source_starts, 0}};
+    hone_plan_options options = {
+        .rows = rows, .source_rows = source_starts[1], .compute = HONE_F32};
     hone_execution execution = {.batch = &batch};
     execution.head.logit_rows = positions;
     execution.head.logit_count = rows;
@@ -146,9 +157,9 @@ static void check_logits(const char *folder, const char *adapter, const char *te
 static void logits_equal_the_oracles(void **state)
 {
     (void)state;
-    static const char *const all[] = {"gpt2-odd",     "gpt2-odd-f16", "gpt2-odd-bf16",
-                                      "gpt2-sharded", "gpt2-bin",     "opt-odd",
-                                      "opt-post",     "opt-post-f16", "opt-bare"};
+    static const char *const all[] = {"gpt2-odd", "gpt2-odd-f16", "gpt2-odd-bf16", "gpt2-sharded",
+                                      "gpt2-bin", "opt-odd",      "opt-post",      "opt-post-f16",
+                                      "opt-bare", "t5-odd",       "t5-gated"};
     for (size_t f = 0; f < sizeof all / sizeof all[0]; f++)
         check_logits(all[f], NULL, "probe.logits");
 }
@@ -210,7 +221,7 @@ static void compare_gradient(const hone_model *model, const hone_weight_source *
 }
 
 /* The first documents of rows.jsonl as one batch. */
-static hone_packer *pack_rows(const char *folder, int64_t vocabulary, int64_t context)
+static hone_packer *pack_rows(const char *folder, const hone_model *model)
 {
     hone_data_settings settings;
     hone_option_set set = hone_data_option_set(&settings);
@@ -218,8 +229,8 @@ static hone_packer *pack_rows(const char *folder, int64_t vocabulary, int64_t co
     settings.append_eos = false;
     char path[160];
     golden_path(path, folder, "rows.jsonl");
-    hone_dataset_options options = {
-        .settings = &settings, .vocabulary = vocabulary, .max_length = context};
+    hone_dataset_options options;
+    check(hone_model_data_options(model, &settings, &options, &error));
     hone_dataset *data;
     hone_packer *packer;
     check(hone_dataset_open(path, &options, &data, &error));
@@ -235,10 +246,10 @@ static void check_gradients(const char *folder, const char *method, bool checkpo
 {
     hone_model *model = open_model(folder, method, true);
     hone_weight_source *golden = open_golden(folder);
-    hone_packer *packer =
-        pack_rows(folder, hone_model_vocabulary(model), hone_model_context_length(model));
+    hone_packer *packer = pack_rows(folder, model);
     hone_batch batch = hone_packer_batch(packer);
     hone_plan_options options = {.rows = batch.target.rows,
+                                 .source_rows = batch.source.rows,
                                  .compute = HONE_F32,
                                  .training = true,
                                  .checkpointing = checkpointing};

@@ -3,11 +3,12 @@
 usage: make_models.py OUT_DIR        (the committed copy: tests/golden)
 
 Each folder OUT_DIR/<family>-*/ is a model as the hub may hold it, with a file layout of its own, and
-    rows.jsonl            60 token rows of odd lengths, some with labels masked: 20 steps of 3
+    rows.jsonl            60 token rows of odd lengths, some with labels masked: 20 steps of 3;
+                          of an encoder-decoder model pairs of source and target
     lora/ ia3/            adapters as PEFT writes them, every value random: where training starts
     lora-final/ ia3-final/  the same after the 20 steps
     golden.json           versions, settings, losses and gradient norms of the steps
-    golden.safetensors    `probe.ids`, `probe.logits`, `<method>.gradient.<name>` of step 1 and
+    golden.safetensors    `probe.ids` (with `probe.source_ids`), `probe.logits`, `<method>.gradient.<name>` of step 1 and
                           `<method>.final_logits`; method is lora, ia3 or full
 ROUNDED are copies in a smaller type, with golden.safetensors of the probe only; the oracle computes
 with the rounded weights in float32.
@@ -25,7 +26,7 @@ import safetensors.torch
 import torch
 import transformers
 from peft import IA3Config, LoraConfig
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 STEPS, BATCH = 20, 3
 LEARNING_RATE, WEIGHT_DECAY, MAX_GRAD_NORM = 3e-3, 1.0, 1.0
@@ -102,6 +103,32 @@ MODELS = {
         "ia3": {"target_modules": ["v_proj", "fc1", "fc2"], "feedforward_modules": ["fc1", "fc2"]},
     },
 }
+T5 = {"model_type": "t5", "d_model": 22, "d_kv": 7, "d_ff": 37, "num_heads": 3,
+      "relative_attention_num_buckets": 10, "relative_attention_max_distance": 13,
+      "decoder_start_token_id": 0}
+MODELS |= {
+    # The first T5: relu, one embedding for all, its output scaled. Sources and targets longer than
+    # the distance from which on distances share a bucket.
+    "t5-odd": {
+        "config": T5 | {"num_layers": 3, "num_decoder_layers": 2, "vocab_size": 101},
+        "length": 29,
+        "layout": "plain", "names": {"drop": ["encoder.embed_tokens.weight",
+                                              "decoder.embed_tokens.weight", "lm_head.weight"]},
+        "lora": {"r": 3, "lora_alpha": 7, "target_modules": ["q", "v", "wo"],
+                 "modules_to_save": ["final_layer_norm"]},
+        "ia3": {},
+    },
+    # T5 v1.1: gated, a head of its own, nothing scaled; the embedding under all its names, and an
+    # old file's bias that nothing reads.
+    "t5-gated": {
+        "config": T5 | {"num_layers": 2, "num_decoder_layers": 2, "vocab_size": 53,
+                        "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+        "length": 23, "layout": "sharded", "names": {}, "own_head": True,
+        "extra": {"decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight": (10, 3)},
+        "lora": {"r": 2, "lora_alpha": 3, "target_modules": "all-linear"},
+        "ia3": {"target_modules": ["k", "v", "wi_1", "wo"], "feedforward_modules": ["wo"]},
+    },
+}
 ROUNDED = [("gpt2-odd", torch.float16, "f16", "plain"), ("gpt2-odd", torch.bfloat16, "bf16", "plain"),
            ("opt-post", torch.float16, "f16", "bin-sharded")]
 
@@ -110,11 +137,23 @@ def methods(name):
     return [method for method in ("lora", "ia3", "full") if method == "full" or method in MODELS[name]]
 
 
-def random_model(config, seed):
+def is_seq2seq(name):
+    return MODELS[name]["config"]["model_type"] == "t5"
+
+
+def task_type(name):
+    return "SEQ_2_SEQ_LM" if is_seq2seq(name) else "CAUSAL_LM"
+
+
+def random_model(config, seed, own_head=False):
     """Larger values than the families' initialization: attention and activations leave their linear
     range, and biases and norms are not 0 and 1."""
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
+    config = AutoConfig.for_model(**config)
+    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    model = kind.from_config(config)
+    if own_head:  # Transformers 5 ties T5's, but reads one that a folder has
+        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.clone())
     model.config.architectures = [type(model).__name__]
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -145,6 +184,7 @@ def write_model(model, folder, spec):
         if name not in names.get("drop", []):
             tensors[name.removeprefix(names.get("prefix", ""))] = tensor
     tensors |= mask_buffers(spec["masks"], model.config) if "masks" in spec else {}
+    tensors |= {name: torch.ones(shape) for name, shape in spec.get("extra", {}).items()}
     if spec["layout"] == "plain":
         save_tensors(tensors, f"{folder}/model.safetensors")
     elif spec["layout"] == "bin":
@@ -179,19 +219,25 @@ def write_shards(tensors, folder, stem, ending, save):
 
 
 def write_rows(path, spec, seed):
-    """Lengths from 2 to the most; every third row is a pair whose prompt isn't trained on."""
+    """Lengths from 2 to the most; every third row is a pair whose prompt isn't trained on. Of an
+    encoder-decoder model sources and targets."""
     generator = torch.Generator().manual_seed(seed)
 
     def number(low, high):
         return int(torch.randint(low, high + 1, (), generator=generator))
 
+    def draw(length):
+        return torch.randint(0, spec["config"]["vocab_size"], (length,),
+                             generator=generator).tolist()
+
     with open(path, "w", encoding="utf-8") as file:
         for place in range(STEPS * BATCH):
             length = spec["length"] if place == 1 else number(2, spec["length"])
-            ids = torch.randint(0, spec["config"]["vocab_size"], (length,),
-                                generator=generator).tolist()
+            ids = draw(length)
             row = {"ids": ids}
-            if place % 3 == 2:
+            if spec["config"]["model_type"] == "t5":
+                row = {"source_ids": draw(number(1, spec["length"])), "target_ids": ids}
+            elif place % 3 == 2:
                 prompt = number(1, length - 1)
                 row["labels"] = [oracle.NO_LABEL] * prompt + ids[prompt:]
             file.write(json.dumps(row) + "\n")
@@ -214,7 +260,7 @@ def starting_model(name, method, seed):
         model = oracle.open_base(name)
         return model.requires_grad_(True)
     kind = {"lora": LoraConfig, "ia3": IA3Config}[method]
-    config = kind(task_type="CAUSAL_LM", **MODELS[name][method])
+    config = kind(task_type=task_type(name), **MODELS[name][method])
     return oracle.new_adapter(name, config, seed)
 
 
@@ -225,11 +271,17 @@ def check_stability(what, losses, exact):
         raise ValueError(f"{what}: float64 gives other losses, by {off:.2g}; choose another seed")
 
 
+def probe_tensors(probe, logits):
+    tensors = {"probe.ids": torch.tensor(probe.ids, dtype=torch.int32), "probe.logits": logits}
+    if probe.source is not None:
+        tensors["probe.source_ids"] = torch.tensor(probe.source, dtype=torch.int32)
+    return tensors
+
+
 def write_golden(name, seed):
     rows = oracle.read_rows(f"{name}/rows.jsonl")
-    probe = rows[1].ids
-    tensors = {"probe.ids": torch.tensor(probe, dtype=torch.int32),
-               "probe.logits": oracle.document_logits(oracle.open_base(name), probe)}
+    probe = rows[1]
+    tensors = probe_tensors(probe, oracle.document_logits(oracle.open_base(name), probe))
     facts = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__,
              "peft": peft.__version__, "steps": STEPS, "batch_size": BATCH,
              "learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY,
@@ -259,9 +311,8 @@ def write_rounded(name, dtype, suffix, layout):
     model = oracle.open_base(name).to(dtype)
     model.config.dtype = dtype
     write_model(model, folder, MODELS[name] | {"layout": layout})
-    probe = oracle.read_rows(f"{name}/rows.jsonl")[1].ids
-    save_tensors({"probe.ids": torch.tensor(probe, dtype=torch.int32),
-                  "probe.logits": oracle.document_logits(oracle.open_base(folder), probe)},
+    probe = oracle.read_rows(f"{name}/rows.jsonl")[1]
+    save_tensors(probe_tensors(probe, oracle.document_logits(oracle.open_base(folder), probe)),
                  f"{folder}/golden.safetensors")
 
 
@@ -272,7 +323,7 @@ def make(out):
         shutil.rmtree(name, ignore_errors=True)
         os.makedirs(name)
         seed = spec.get("seed", 1000 * (number + 1))
-        write_model(random_model(spec["config"], seed), name, spec)
+        write_model(random_model(spec["config"], seed, spec.get("own_head", False)), name, spec)
         write_rows(f"{name}/rows.jsonl", spec, seed)
         write_golden(name, seed)
     for rounded in ROUNDED:

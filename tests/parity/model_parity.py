@@ -45,6 +45,9 @@ FAMILIES = {
                          "layer_norm_elementwise_affine": (True, False),
                          "_remove_final_layer_norm": (False, True),
                          "tie_word_embeddings": (True, False)}},
+    "t5": {"new": {"lora": "t5-odd", "ia3": "t5-odd"},
+           "tiny": "tiny-t5", "targets": ["q", "v", "wi"],
+           "learning_rate": 1e-4},
 }
 TOLERANCE = 1e-4
 GRADIENT_TOLERANCE = 1e-3
@@ -147,7 +150,9 @@ def check_switches(checks, family):
     """Every third combination of a family's switches, so that any three of them meet with any values:
     log-probabilities and all gradients."""
     spec = FAMILIES[family]
-    switches = spec.get("switches", {})
+    if "switches" not in spec:
+        return
+    switches = spec["switches"]
     for number, values in enumerate(list(itertools.product(*switches.values()))[::3]):
         config = spec["base"] | dict(zip(switches, values))
         label = " ".join(f"{key}={value}" for key, value in zip(switches, values))
@@ -192,7 +197,9 @@ def check_golden_training(checks, name, method):
     with open(f"{name}/golden.json", encoding="utf-8") as file:
         facts = json.load(file)
     golden = safetensors.torch.load_file(f"{name}/golden.safetensors")
-    probe = golden["probe.ids"].tolist()
+    source = golden["probe.source_ids"].tolist() if "probe.source_ids" in golden else None
+    ids = golden["probe.ids"].tolist()
+    probe = oracle.Row(ids, ids, source)
     theirs = check_training(checks, name, f"{name}/rows.jsonl", facts, method)
     checks.close(f"{name} {method}: logits after the steps",
                  oracle.document_logits(theirs, probe).flatten(),
@@ -238,6 +245,27 @@ def check_new_adapter(checks, name, method, config):
                  oracle_logprobs(oracle.open_base(name), rows), 1e-5)
 
 
+def write_pair_rows(tokenizer, path, documents):
+    """Rows of real pairs, as write_text_rows makes them of texts."""
+    pairs = read_jsonl(f"{ROOT}/data/synopsis/valid.jsonl")[:documents]
+    with open(path, "w", encoding="utf-8") as file:
+        for pair in pairs:
+            file.write(json.dumps({"source_ids": tokenizer(pair["source"]).input_ids,
+                                   "target_ids": tokenizer(pair["target"]).input_ids}) + "\n")
+    with open(f"{path}.text.jsonl", "w", encoding="utf-8") as file:
+        for pair in pairs:
+            file.write(json.dumps(pair) + "\n")
+
+
+def check_pairs(checks, name, model, rows_file):
+    """Pairs as text are the pairs of ids that the HF tokenizer makes."""
+    for ending in ("", ".text.jsonl"):
+        summary, _ = hone("eval", "--model", model, "--data", f"{rows_file}{ending}", "--json")
+        checks.close(f"{name}: loss on pairs{ending}", [json.loads(summary)["loss"]],
+                     [oracle.mean_loss(oracle.open_base(model), oracle.read_rows(rows_file))],
+                     TOLERANCE)
+
+
 def write_text_rows(tokenizer, path, documents, length):
     """Rows of real text: as ids by the HF tokenizer, and as text for hone's own."""
     texts = [row["text"] for row in read_jsonl(f"{ROOT}/data/demo/valid.jsonl")[:documents]]
@@ -254,12 +282,13 @@ def check_real_training(checks, family, model, rows_file, method):
     facts = {"steps": 20, "batch_size": 2, "weight_decay": 0.1, "max_grad_norm": 1.0,
              "learning_rate": FAMILIES[family]["learning_rate"]}
     name, rows, start = FAMILIES[family]["tiny"], oracle.read_rows(rows_file), []
+    task = "SEQ_2_SEQ_LM" if rows[0].source is not None else "CAUSAL_LM"
     if method == "full":
         theirs = oracle.open_base(model).requires_grad_(True)
     else:
-        config = {"lora": LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=16,
+        config = {"lora": LoraConfig(task_type=task, r=8, lora_alpha=16,
                                      target_modules=FAMILIES[family]["targets"]),
-                  "ia3": IA3Config(task_type="CAUSAL_LM")}[method]
+                  "ia3": IA3Config(task_type=task)}[method]
         theirs = oracle.new_adapter(model, config, 7)
         start = ["--adapter", f"{name}-{method}"]
         theirs.save_pretrained(f"{name}-{method}")
@@ -276,7 +305,7 @@ def check_real_training(checks, family, model, rows_file, method):
     ours = oracle.open_base(folder) if method == "full" else oracle.open_with_adapter(model, folder)
     # A model is saved in its own type: float16 keeps 11 bits of a weight.
     half = method == "full" and AutoConfig.from_pretrained(folder).dtype == torch.float16
-    probe = rows[0].ids
+    probe = rows[0]
     checks.close(f"{name} {method}: logits after the steps",
                  oracle.document_logits(ours, probe).flatten(),
                  oracle.document_logits(theirs, probe).flatten(), 3e-2 if half else 1e-3)
@@ -307,9 +336,13 @@ def check_tiny(checks, family):
     torch.set_num_threads(2)
     rows_file = os.path.abspath(f"{name}-rows.jsonl")
     tokenizer = AutoTokenizer.from_pretrained(model)
-    texts = write_text_rows(tokenizer, rows_file, 40, 97)
+    if AutoConfig.from_pretrained(model).is_encoder_decoder:
+        write_pair_rows(tokenizer, rows_file, 40)
+        checks.part(f"{name} pairs", check_pairs, name, model, rows_file)
+    else:
+        texts = write_text_rows(tokenizer, rows_file, 40, 97)
+        checks.part(f"{name} text", check_text, name, model, rows_file, tokenizer, texts)
     checks.part(f"{name} forward", check_forward, model, rows_file)
-    checks.part(f"{name} text", check_text, name, model, rows_file, tokenizer, texts)
     for method in METHODS:
         checks.part(f"{name} {method}", check_real_training, family, model, rows_file, method)
         checks.part(f"{name} {method} gradients", check_gradients, name, model, method,
@@ -335,9 +368,9 @@ def check_family(checks, family):
             checks.part(f"{name}-{suffix} forward", check_forward, f"{name}-{suffix}",
                         f"{name}/rows.jsonl")
     new = FAMILIES[family]["new"]
-    checks.part("new lora", check_new_adapter, new["lora"], "lora",
-                LoraConfig(task_type="CAUSAL_LM"))
-    checks.part("new ia3", check_new_adapter, new["ia3"], "ia3", IA3Config(task_type="CAUSAL_LM"))
+    task = make_models.task_type(new["lora"])
+    checks.part("new lora", check_new_adapter, new["lora"], "lora", LoraConfig(task_type=task))
+    checks.part("new ia3", check_new_adapter, new["ia3"], "ia3", IA3Config(task_type=task))
     checks.part(f"{family} switches", check_switches, family)
     checks.part(f"{family} tiny", check_tiny, family)
 

@@ -120,16 +120,17 @@ def mean_loss(model, rows):
         return batch_loss(model, rows).item()
 
 
-def document_logits(model, ids, source=None):
+def document_logits(model, row):
     with torch.no_grad():
-        if source is not None:
-            return model(input_ids=torch.tensor([source]), labels=torch.tensor([ids])).logits[0]
-        return model(input_ids=torch.tensor([ids])).logits[0]
+        ids = torch.tensor([row.ids])
+        if row.source is not None:
+            return model(input_ids=torch.tensor([row.source]), labels=ids).logits[0]
+        return model(input_ids=ids).logits[0]
 
 
 def logprobs(model, row):
     """ln p of each id of a document that is predicted."""
-    logits = document_logits(model, row.ids, row.source).double()
+    logits = document_logits(model, row).double()
     ids = row.ids
     if row.source is None:
         logits, ids = logits[:-1], ids[1:]
