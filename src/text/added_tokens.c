@@ -8,11 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int compare_tokens(const void *a, const void *b)
+static int compare_texts(const void *a, const void *b)
 {
     const hone_added_token *x = a, *y = b;
     int order = memcmp(x->text, y->text, x->length < y->length ? x->length : y->length);
     return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+static int compare_tokens(const void *a, const void *b)
+{
+    const hone_added_token *x = a, *y = b;
+    int order = compare_texts(a, b);
+    return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
 }
 
 hone_status hone_added_set_init(hone_added_set *set, const hone_added_token *tokens, size_t count,
@@ -25,11 +32,16 @@ hone_status hone_added_set_init(hone_added_set *set, const hone_added_token *tok
     if (set->tokens == NULL)
         return hone_fail_memory(error, "added tokens", count * sizeof *set->tokens);
     for (size_t i = 0; i < count; i++)
-        if (tokens[i].normalized == normalized)
+        if (tokens[i].normalized == normalized && tokens[i].length > 0)
             set->tokens[set->count++] = tokens[i];
     if (set->count == 0)
         return HONE_OK;
     qsort(set->tokens, set->count, sizeof *set->tokens, compare_tokens);
+    size_t kept = 1;
+    for (size_t i = 1; i < set->count; i++)
+        if (compare_texts(&set->tokens[kept - 1], &set->tokens[i]) != 0)
+            set->tokens[kept++] = set->tokens[i];
+    set->count = kept;
     for (size_t i = 0; i < set->count; i++)
         set->first[(unsigned char)set->tokens[i].text[0] + 1] = i + 1;
     for (size_t b = 1; b <= 256; b++)
@@ -111,7 +123,7 @@ const hone_added_token *hone_added_set_get(const hone_added_set *set, const char
 {
     hone_added_token key = {.text = text, .length = length};
     return set->count == 0 ? NULL
-                           : bsearch(&key, set->tokens, set->count, sizeof key, compare_tokens);
+                           : bsearch(&key, set->tokens, set->count, sizeof key, compare_texts);
 }
 
 static bool touches_word(const char *text, size_t length, size_t start, size_t end)

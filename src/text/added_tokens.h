@@ -11,7 +11,7 @@
 #define HONE_ADDED_TOKEN_LONGEST 1024 /* bytes; longer ones are refused on loading */
 
 typedef struct hone_added_token {
-    const char *text; /* UTF-8, borrowed, 1 to HONE_ADDED_TOKEN_LONGEST bytes */
+    const char *text; /* UTF-8, borrowed, 1 to HONE_ADDED_TOKEN_LONGEST bytes in files */
     size_t length;
     int32_t id;
     bool special;     /* left out by decoding that skips special tokens */
@@ -30,8 +30,9 @@ typedef struct hone_added_set {
     int only_byte;     /* the byte that all start with, or -1 */
 } hone_added_set;
 
-/* Builds the set from those of tokens[0 .. count-1] whose `normalized` is as given; texts stay
- * borrowed. Deinit also after a failure and for a zeroed set. */
+/* Builds the set from those of tokens[0 .. count-1] whose `normalized` is as given and whose text
+ * is not empty; of equal texts the one with the lowest id counts. Texts stay borrowed. Deinit also
+ * after a failure and for a zeroed set. */
 hone_status hone_added_set_init(hone_added_set *set, const hone_added_token *tokens, size_t count,
                                 bool normalized, hone_error *error);
 void hone_added_set_deinit(hone_added_set *set);

@@ -12,7 +12,7 @@ typedef struct hone_encoder {
     void *cache; /* HONE_ENCODER_CACHE bytes, zeroed at first; entries are each kind's own */
     hone_bpe_scratch scratch;
     hone_unigram_scratch cut;
-    hone_text_buffer normal;
+    hone_text_buffer normal[2], words;
 } hone_encoder;
 
 #define HONE_ENCODER_CACHE ((size_t)4 << 20) /* touched as words come */
@@ -28,7 +28,10 @@ typedef struct hone_encoding {
 
 /* Room for `more` ids behind what is there. */
 hone_status hone_encoding_reserve(hone_encoding *e, size_t more);
-/* Ids of text without added tokens (length > 0), by the unigram model. */
-hone_status hone_encode_unigram(hone_encoding *e, const char *text, size_t length);
+/* Ids of text without added tokens (length > 0), by the unigram model of a spiece.model. */
+hone_status hone_encode_spiece(hone_encoding *e, const char *text, size_t length);
+/* The same by that of a tokenizer.json; added tokens that are matched in normalized text may be in
+ * it. `first`: it is the beginning of all text. */
+hone_status hone_encode_unigram_json(hone_encoding *e, const char *text, size_t length, bool first);
 
 #endif

@@ -42,7 +42,9 @@ static void encoder_free(hone_encoder *encoder)
     hone_pages_free(encoder->cache, HONE_ENCODER_CACHE);
     hone_bpe_scratch_deinit(&encoder->scratch);
     hone_unigram_scratch_deinit(&encoder->cut);
-    hone_text_buffer_deinit(&encoder->normal);
+    for (int i = 0; i < 2; i++)
+        hone_text_buffer_deinit(&encoder->normal[i]);
+    hone_text_buffer_deinit(&encoder->words);
     hone_free(encoder);
 }
 
@@ -59,6 +61,7 @@ void hone_tokenizer_close(hone_tokenizer *tokenizer)
     hone_bpe_deinit(&tokenizer->bpe);
     hone_unigram_deinit(&tokenizer->unigram);
     hone_spiece_rules_deinit(&tokenizer->rules);
+    hone_text_steps_deinit(&tokenizer->text.steps);
     for (int i = 0; i < 2; i++)
         hone_added_set_deinit(&tokenizer->added[i]);
     hone_free(tokenizer->bytes);
@@ -132,8 +135,10 @@ static void put_encoder(const hone_tokenizer *constant, hone_encoder *encoder)
         hone_bpe_scratch_deinit(&encoder->scratch);
     if (encoder->cut.capacity > SCRATCH_KEPT)
         hone_unigram_scratch_deinit(&encoder->cut);
-    if (encoder->normal.capacity > SCRATCH_KEPT)
-        hone_text_buffer_deinit(&encoder->normal);
+    hone_text_buffer *const buffers[] = {&encoder->normal[0], &encoder->normal[1], &encoder->words};
+    for (int i = 0; i < 3; i++)
+        if (buffers[i]->capacity > SCRATCH_KEPT)
+            hone_text_buffer_deinit(buffers[i]);
     pthread_mutex_lock(&tokenizer->lock);
     encoder->next = tokenizer->encoders;
     tokenizer->encoders = encoder;
@@ -235,7 +240,7 @@ static hone_status encode_words(hone_encoding *e, const char *text, size_t lengt
 static hone_status encode_stretch(hone_encoding *e, const char *text, size_t length)
 {
     if (e->tokenizer->kind == HONE_TOKENIZER_UNIGRAM)
-        return hone_encode_unigram(e, text, length);
+        return hone_encode_spiece(e, text, length);
     if (!e->tokenizer->add_prefix_space || text[0] == ' ')
         return encode_words(e, text, length);
     char *copy = hone_alloc(length + 1);
@@ -248,16 +253,21 @@ static hone_status encode_stretch(hone_encoding *e, const char *text, size_t len
     return status;
 }
 
-/* Cuts text at the added tokens of set number `level`, and what is between them at the next. */
-static hone_status encode_cut(hone_encoding *e, const char *text, size_t length, int level)
+/* Cuts text at the added tokens of set number `level`, and what is between them at the next.
+ * `first`: it is the beginning of all text. */
+static hone_status encode_cut(hone_encoding *e, const char *text, size_t length, int level,
+                              bool first)
 {
+    if (level == 1 && e->tokenizer->from_json)
+        return hone_encode_unigram_json(e, text, length, first);
     if (level == 2)
         return encode_stretch(e, text, length);
     hone_added_walk walk = {0};
     for (;;) {
         hone_added_cut cut = hone_added_set_next(&e->tokenizer->added[level], text, length, &walk);
         if (cut.start > walk.begin)
-            HONE_TRY(encode_cut(e, text + walk.begin, cut.start - walk.begin, level + 1));
+            HONE_TRY(encode_cut(e, text + walk.begin, cut.start - walk.begin, level + 1,
+                                first && walk.begin == 0));
         if (cut.token == NULL)
             return HONE_OK;
         HONE_TRY(hone_encoding_reserve(e, 1));
@@ -272,7 +282,7 @@ hone_status hone_tokenizer_encode(const hone_tokenizer *tokenizer, const char *t
     hone_encoding e = {.tokenizer = tokenizer, .ids = *ids, .capacity = *capacity, .error = error};
     *count = 0;
     HONE_TRY(take_encoder(tokenizer, &e.encoder, error));
-    hone_status status = encode_cut(&e, text, length, 0);
+    hone_status status = encode_cut(&e, text, length, 0, true);
     put_encoder(tokenizer, e.encoder);
     *ids = e.ids;
     *capacity = e.capacity;
@@ -281,32 +291,41 @@ hone_status hone_tokenizer_encode(const hone_tokenizer *tokenizer, const char *t
     return status;
 }
 
-/* Bytes of a token in a decoded text; *leading tells what is still to be left out before it. */
-static const char *decoded_bytes(const hone_tokenizer *tokenizer, int32_t id, bool skip_special,
-                                 hone_leading_spaces *leading, size_t *length)
+/* Appends a token's bytes at `out`, or only counts them where it is NULL; *leading tells what is
+ * still to be left out. */
+static size_t put_token(const hone_tokenizer *tokenizer, int32_t id, bool skip_special,
+                        hone_leading_spaces *leading, char *out)
 {
-    const char *bytes = hone_tokenizer_token(tokenizer, id, length);
+    size_t used = 0, begin = tokenizer->offsets[id],
+           length = tokenizer->offsets[id + 1] - begin - 1;
+    const char *bytes = tokenizer->bytes + begin;
     unsigned char flags = tokenizer->flags[id];
     if (skip_special && (flags & HONE_TOKEN_SPECIAL) != 0)
-        *length = 0;
-    if (*length == 0 || *leading == HONE_SPACES_KEPT)
-        return bytes;
-    if ((flags & HONE_TOKEN_VERBATIM) == 0 && bytes[0] == ' ') {
-        bytes++;
-        *length -= 1;
-        if (*leading == HONE_SPACES_ONE || *length > 0)
-            *leading = HONE_SPACES_KEPT;
-    } else {
+        return 0;
+    bool spaces = (flags & HONE_TOKEN_VERBATIM) == 0;
+    if (*leading == HONE_SPACES_FIRST && spaces && memchr(bytes, ' ', length) != NULL) {
+        for (size_t i = 0; i < length; i++) {
+            if (bytes[i] != ' ' && out != NULL)
+                out[used] = bytes[i];
+            used += bytes[i] != ' ';
+        }
         *leading = HONE_SPACES_KEPT;
+        return used;
     }
-    return bytes;
+    bool strip = (*leading == HONE_SPACES_ONE || *leading == HONE_SPACES_EACH) && spaces &&
+                 length > 0 && bytes[0] == ' ';
+    if (*leading != HONE_SPACES_EACH || length > strip)
+        *leading = HONE_SPACES_KEPT;
+    if (out != NULL)
+        memcpy(out, bytes + strip, length - strip);
+    return length - strip;
 }
 
 hone_status hone_tokenizer_decode_more(const hone_tokenizer *tokenizer, const int32_t *ids,
                                        size_t count, int skip_special, int *begun, char **text,
                                        size_t *length, hone_error *error)
 {
-    size_t total = 0, size;
+    size_t total = 0;
     hone_leading_spaces leading = *begun ? HONE_SPACES_KEPT : tokenizer->leading, after = leading;
     *text = NULL;
     *length = 0;
@@ -314,7 +333,7 @@ hone_status hone_tokenizer_decode_more(const hone_tokenizer *tokenizer, const in
         if (ids[i] < 0 || ids[i] >= tokenizer->size)
             return hone_fail(error, HONE_INPUT, "token id %d at place %zu: expected 0 to %d",
                              ids[i], i, tokenizer->size - 1);
-        decoded_bytes(tokenizer, ids[i], skip_special != 0, &after, &size);
+        size_t size = put_token(tokenizer, ids[i], skip_special != 0, &after, NULL);
         if (!hone_size_add(total, size, &total) || total == SIZE_MAX)
             return hone_fail_memory(error, "decoded text", SIZE_MAX);
     }
@@ -322,11 +341,8 @@ hone_status hone_tokenizer_decode_more(const hone_tokenizer *tokenizer, const in
     if (out == NULL)
         return hone_fail_memory(error, "decoded text", total + 1);
     size_t used = 0;
-    for (size_t i = 0; i < count; i++) {
-        const char *bytes = decoded_bytes(tokenizer, ids[i], skip_special != 0, &leading, &size);
-        memcpy(out + used, bytes, size);
-        used += size;
-    }
+    for (size_t i = 0; i < count; i++)
+        used += put_token(tokenizer, ids[i], skip_special != 0, &leading, out + used);
     out[used] = '\0';
     *text = out;
     *length = used;

@@ -178,8 +178,8 @@ static size_t decode_piece(const hone_tokenizer_load *load, size_t id, char *out
             *out = (char)byte;
             return 1;
         }
-    bool spaces =
-        type == HONE_PIECE_NORMAL || type == HONE_PIECE_USER_DEFINED || type == HONE_PIECE_UNUSED;
+    bool spaces = load->all_pieces || type == HONE_PIECE_NORMAL ||
+                  type == HONE_PIECE_USER_DEFINED || type == HONE_PIECE_UNUSED;
     for (size_t at = 0; at < length; at++) {
         if (spaces && length - at >= 3 && memcmp(text + at, "\xE2\x96\x81", 3) == 0) {
             out[used++] = ' ';
@@ -188,7 +188,8 @@ static size_t decode_piece(const hone_tokenizer_load *load, size_t id, char *out
             out[used++] = text[at];
         }
     }
-    if (!spaces)
+    /* A space of its own is no U+2581, and so stays at the start of a text. */
+    if (!spaces || memchr(text, ' ', length) != NULL)
         load->tokenizer->flags[id] |= HONE_TOKEN_VERBATIM;
     return used;
 }
@@ -225,6 +226,27 @@ static hone_status fill_bytes(hone_tokenizer_load *load, hone_error *error)
     return HONE_OK;
 }
 
+/* Added tokens that are matched in normalized text are looked for as normalization leaves them. */
+static hone_status normalize_token(hone_tokenizer *tokenizer, hone_added_token *token,
+                                   hone_error *error)
+{
+    hone_text_buffer out[2] = {0};
+    int which = 0;
+    size_t head;
+    hone_status status = hone_text_steps_apply(&tokenizer->text.steps, token->text, token->length,
+                                               out, &which, &head, error);
+    if (status == HONE_OK) {
+        token->length = out[which].length;
+        token->text = hone_arena_strndup(&tokenizer->texts,
+                                         token->length > 0 ? out[which].text : "", token->length);
+        if (token->text == NULL)
+            status = hone_fail_memory(error, "added tokens", token->length);
+    }
+    for (int i = 0; i < 2; i++)
+        hone_text_buffer_deinit(&out[i]);
+    return status;
+}
+
 hone_status hone_tokenizer_load_finish(hone_tokenizer_load *load, const char *file,
                                        hone_error *error)
 {
@@ -235,7 +257,10 @@ hone_status hone_tokenizer_load_finish(hone_tokenizer_load *load, const char *fi
     HONE_TRY(fill_bytes(load, error));
     for (size_t i = 0; i < load->added_count; i++) {
         hone_added_token *token = &load->added[i];
-        token->text = hone_arena_strndup(&tokenizer->texts, token->text, token->length);
+        if (tokenizer->from_json && token->normalized)
+            HONE_TRY(normalize_token(tokenizer, token, error));
+        else
+            token->text = hone_arena_strndup(&tokenizer->texts, token->text, token->length);
         if (token->text == NULL)
             return hone_fail_memory(error, "added tokens", token->length);
         if (token->special)

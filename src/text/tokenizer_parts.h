@@ -7,6 +7,7 @@
 #include "text/added_tokens.h"
 #include "text/bpe.h"
 #include "text/spiece_rules.h"
+#include "text/text_steps.h"
 #include "text/unigram.h"
 #include "text/vocabulary.h"
 
@@ -15,11 +16,28 @@
 
 typedef enum hone_tokenizer_kind { HONE_TOKENIZER_BPE, HONE_TOKENIZER_UNIGRAM } hone_tokenizer_kind;
 
+/* Where a space is put before text that is to be cut into pieces. */
+typedef enum hone_prepend_scheme {
+    HONE_PREPEND_NEVER,
+    HONE_PREPEND_FIRST, /* at the beginning of all text */
+    HONE_PREPEND_ALWAYS /* also behind added tokens */
+} hone_prepend_scheme;
+
+/* Normalization and pre-tokenization of tokenizer.json, before a unigram model. */
+typedef struct hone_unigram_text {
+    hone_text_steps steps;
+    bool split_white; /* WhitespaceSplit: white space parts words and is lost */
+    bool metaspace;   /* spaces become U+2581 */
+    bool split;       /* and each begins a word */
+    hone_prepend_scheme scheme;
+} hone_unigram_text;
+
 /* What decoding does with the spaces that encoding puts before a text. */
 typedef enum hone_leading_spaces {
     HONE_SPACES_KEPT,
     HONE_SPACES_ONE,  /* one is left out */
     HONE_SPACES_EACH, /* one of each token, as long as there is no text */
+    HONE_SPACES_FIRST /* all of the first token */
 } hone_leading_spaces;
 
 /* Flags of a token. */
@@ -32,7 +50,9 @@ struct hone_tokenizer {
     hone_tokenizer_kind kind;
     hone_bpe bpe;
     hone_unigram unigram;
-    hone_spiece_rules rules; /* before the unigram model */
+    bool from_json;          /* of a unigram model: `text` goes before it, else `rules` */
+    hone_spiece_rules rules; /* of spiece.model */
+    hone_unigram_text text;
     hone_added_set added[2]; /* searched one after the other */
     char *bytes;             /* what each token decodes to, with a NUL after each */
     size_t *offsets;         /* (size + 1) of tokens in bytes */
@@ -63,6 +83,7 @@ typedef struct hone_tokenizer_load {
     hone_tokenizer *tokenizer;
     hone_vocabulary vocabulary;
     unsigned char *types; /* (vocabulary.limit) of hone_piece_type, of a unigram model; or NULL */
+    bool all_pieces;      /* pieces of every type are found in text, as in tokenizer.json */
     hone_added_token *added;
     size_t added_count, added_capacity;
     uint32_t *added_of;  /* (vocabulary.limit) index in added + 1 of each id, 0: none */

@@ -127,3 +127,36 @@ size_t hone_utf8_last(const char *text, size_t length, uint32_t *code)
         *code = HONE_CHAR_INVALID;
     return length - 1;
 }
+
+size_t hone_utf8_encode(uint32_t code, char *out)
+{
+    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
+        code = 0xFFFD;
+    return (size_t)utf8proc_encode_char((utf8proc_int32_t)code, (utf8proc_uint8_t *)out);
+}
+
+size_t hone_unicode_decompose(uint32_t code, bool compatible, uint32_t out[HONE_DECOMPOSED])
+{
+    int boundary = 0;
+    unsigned options = UTF8PROC_DECOMPOSE | (compatible ? UTF8PROC_COMPAT : 0);
+    utf8proc_ssize_t count =
+        utf8proc_decompose_char((utf8proc_int32_t)code, (utf8proc_int32_t *)out, HONE_DECOMPOSED,
+                                (utf8proc_option_t)options, &boundary);
+    if (count >= 0 && count <= HONE_DECOMPOSED)
+        return (size_t)count;
+    out[0] = code;
+    return 1;
+}
+
+unsigned hone_unicode_combining_class(uint32_t code)
+{
+    utf8proc_propval_t class = utf8proc_get_property((utf8proc_int32_t)code)->combining_class;
+    return (unsigned)class & 0xFF;
+}
+
+size_t hone_unicode_compose(uint32_t *codes, size_t count)
+{
+    utf8proc_ssize_t left = utf8proc_normalize_utf32(
+        (utf8proc_int32_t *)codes, (utf8proc_ssize_t)count, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+    return left >= 0 ? (size_t)left : count;
+}

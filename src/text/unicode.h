@@ -1,5 +1,5 @@
-/* UTF-8 and the three classes of characters that the GPT-2 pattern distinguishes: \p{L}, \p{N} and
- * \s, and \w for added tokens that must stand alone. */
+/* UTF-8; the three classes of characters that the GPT-2 pattern distinguishes: \p{L}, \p{N} and \s,
+ * and \w for added tokens that must stand alone; decomposition and composition. */
 #ifndef HONE_TEXT_UNICODE_H
 #define HONE_TEXT_UNICODE_H
 
@@ -25,5 +25,17 @@ bool hone_unicode_is_word(uint32_t code);          /* \w: letters, marks, digits
 size_t hone_utf8_decode(const char *text, size_t length, uint32_t *code);
 /* Start of the last character of text (length > 0), by the same rule. */
 size_t hone_utf8_last(const char *text, size_t length, uint32_t *code);
+
+/* Writes a character in UTF-8 (up to 4 bytes); what is none becomes U+FFFD. */
+size_t hone_utf8_encode(uint32_t code, char *out);
+
+#define HONE_DECOMPOSED 32 /* codes that one character makes at most, and to spare */
+
+/* Full decomposition of a character, by compatibility too if asked for, in canonical order; returns
+ * how many codes it is. */
+size_t hone_unicode_decompose(uint32_t code, bool compatible, uint32_t out[HONE_DECOMPOSED]);
+unsigned hone_unicode_combining_class(uint32_t code); /* 0 to 255 */
+/* Composes decomposed codes in canonical order, in place; returns how many are left. */
+size_t hone_unicode_compose(uint32_t *codes, size_t count);
 
 #endif

@@ -97,7 +97,7 @@ hone_status hone_unigram_cut_text(const hone_unigram *unigram, hone_unigram_scra
     else
         spread(unigram, nodes, text, length, false);
 
-    *cut = (hone_unigram_cut){.score = nodes[length].score, .lead = INFINITY};
+    *cut = (hone_unigram_cut){.score = nodes[length].score, .lead = HUGE_VAL};
     hone_unigram_node next = nodes[length];
     for (size_t end = length; end > 0;) {
         size_t start = end - next.length;

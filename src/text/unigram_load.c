@@ -38,7 +38,10 @@ static hone_status fill_trie(hone_tokenizer_load *load, hone_piece *pieces, char
         hone_piece *piece = &pieces[count];
         double size = fabs(unigram->scores[id]);
         unigram->largest = size > unigram->largest ? size : unigram->largest;
-        if (type != HONE_PIECE_NORMAL && type != HONE_PIECE_USER_DEFINED)
+        bool found = load->all_pieces
+                         ? type != HONE_PIECE_NONE
+                         : type == HONE_PIECE_NORMAL || type == HONE_PIECE_USER_DEFINED;
+        if (!found)
             continue;
         *piece = (hone_piece){vocabulary->texts[id], vocabulary->lengths[id], (int32_t)id};
         if (unigram->spaced && !put_spaced(piece->text, piece->length, piece, &texts))

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "text_support.h"
 
+#include <hone/memory.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,4 +82,60 @@ const char *encode_to_text(const hone_tokenizer *tokenizer, const char *text, si
         used += (size_t)sprintf(out + used, i > 0 ? " %d" : "%d", ids[i]);
     hone_tokenizer_free(ids);
     return out;
+}
+
+/* Fails the n-th allocation and, where `after` says so, all later ones. */
+typedef struct faulty {
+    size_t calls, fail_at;
+    bool after;
+} faulty;
+
+static bool refuse(faulty *state)
+{
+    state->calls++;
+    return state->calls == state->fail_at || (state->after && state->calls > state->fail_at);
+}
+
+static void *faulty_reallocate(void *context, void *block, size_t old_size, size_t new_size)
+{
+    (void)old_size;
+    if (new_size == 0) {
+        free(block);
+        return NULL;
+    }
+    return refuse(context) ? NULL : realloc(block, new_size);
+}
+
+static void *faulty_map(void *context, size_t size)
+{
+    void *block = refuse(context) ? NULL : aligned_alloc(4096, size);
+    return block != NULL ? memset(block, 0, size) : NULL;
+}
+
+static void faulty_unmap(void *context, void *block, size_t size)
+{
+    (void)context;
+    (void)size;
+    free(block);
+}
+
+void fail_every_allocation(const char *folder, use_folder *use, size_t least)
+{
+    for (int after = 0; after < 2; after++) {
+        faulty fault = {0, 0, after == 1};
+        hone_allocator allocator = {faulty_reallocate, faulty_map, faulty_unmap, &fault};
+        hone_status status = HONE_MEMORY;
+        hone_memory_set_allocator(&allocator);
+        for (size_t n = 1; status != HONE_OK; n++) {
+            hone_error error = {0};
+            fault.calls = 0;
+            fault.fail_at = n;
+            status = use(folder, &error);
+            if (status != HONE_OK && status != HONE_MEMORY)
+                fail_msg("allocation %zu: %s: %s", n, hone_status_name(status), error.message);
+            assert_true(n < 4000);
+        }
+        assert_true(fault.fail_at > least);
+        hone_memory_set_allocator(NULL);
+    }
 }

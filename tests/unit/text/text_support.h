@@ -18,4 +18,10 @@ hone_tokenizer *open_gpt2(void);
 /* ids as "1 2 3" in static storage. */
 const char *encode_to_text(const hone_tokenizer *tokenizer, const char *text, size_t length);
 
+/* Opens a folder's tokenizer and uses it; leaves nothing behind. */
+typedef hone_status use_folder(const char *folder, hone_error *error);
+/* Fails each of its allocations in turn, alone and with all that follow: it must report
+ * HONE_MEMORY, or succeed. At least `least` allocations are expected. */
+void fail_every_allocation(const char *folder, use_folder *use, size_t least);
+
 #endif

@@ -22,6 +22,10 @@
     "\"\\u0120ab\":8}"
 #define OPT_MERGES "#version: 0.2\na b\n\xc4\xa0 ab\n"
 
+#define OBJECT(text)                                                                               \
+    "{\"__type\":\"AddedToken\",\"content\":\"" text "\",\"lstrip\":false,\"normalized\":true,"    \
+    "\"rstrip\":false,\"single_word\":false}"
+
 static void check_cases(const hone_tokenizer *tokenizer, const char *set, bool round_trip)
 {
     hone_json *root;
@@ -214,6 +218,18 @@ static void special_tokens_come_from_the_folder(void **state)
          2,
          "ab</s> ab<pad><s>",
          "6 2 8 1"}, /* <s> is no special token here, and its signs are unknown */
+        /* As the hub's OPT folders have it: tokens are objects, in both files. */
+        {{"vocab.json", OPT_VOCAB, "merges.txt", OPT_MERGES, "tokenizer_config.json",
+          "{\"tokenizer_class\":\"GPT2Tokenizer\",\"add_bos_token\":true,\"add_prefix_space\":"
+          "false,"
+          "\"special_tokens_map_file\":null,\"bos_token\":" OBJECT("</s>") ",\"eos_token\":" OBJECT(
+              "</s>") ",\"unk_token\":" OBJECT("</s>") ",\"pad_token\":" OBJECT("<pad>") "}",
+          "special_tokens_map.json",
+          "{\"bos_token\":" OBJECT("</s>") ",\"unk_token\":" OBJECT("</s>") "}"},
+         2,
+         2,
+         "ab</s> ab<pad>ab",
+         "6 2 8 1 6"},
         {{"vocab.json", OPT_VOCAB, "merges.txt", OPT_MERGES, "tokenizer_config.json",
           "{\"bos_token\":{\"content\":\"<s>\",\"rstrip\":true},\"model_max_length\":"
           "1000000000000000019884624838656}",

@@ -1,5 +1,6 @@
-/* A tokenizer from spiece.model gives the ids and texts of sentencepiece, and a T5 folder those of
- * Transformers' T5Tokenizer. Goldens: golden/spiece, made by make_spiece_goldens.py. */
+/* A tokenizer from spiece.model gives the ids and texts of sentencepiece, one from tokenizer.json
+ * those of HF tokenizers. Goldens: golden/spiece and golden/unigram, made by
+ * make_unigram_goldens.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static hone_tokenizer *open_golden(const char *name)
+static hone_tokenizer *open_model(const char *name)
 {
     char path[256], *model;
     size_t size;
@@ -43,45 +44,69 @@ static size_t read_ids(const hone_json *list, int32_t *ids, char *text)
     return count;
 }
 
-static void check_set(const hone_json *root, const char *set)
+static void check_case(const hone_tokenizer *tokenizer, const char *set, const hone_json *cases,
+                       const hone_json *texts, size_t i)
 {
-    hone_tokenizer *tokenizer = open_golden(set);
+    static char wanted[8192];
+    static int32_t ids[2048];
+    size_t length, back_length, found_length;
+    const char *text = hone_json_string(hone_json_at(texts, i), &length);
+    const char *back =
+        hone_json_string(hone_json_at(hone_json_get(cases, "back"), i), &back_length);
+    size_t count = read_ids(hone_json_at(hone_json_get(cases, "ids"), i), ids, wanted);
+    const char *found = encode_to_text(tokenizer, text, length);
+    if (strcmp(found, wanted) != 0)
+        fail_msg("%s: '%s'\nexpected %s\nfound    %s", set, text, wanted, found);
+    char *decoded;
+    assert_int_equal(hone_tokenizer_decode(tokenizer, ids, count, 0, &decoded, &found_length, NULL),
+                     HONE_OK);
+    if (back != NULL && (found_length != back_length || memcmp(decoded, back, back_length) != 0))
+        fail_msg("%s: ids %s\nexpected '%s'\nfound    '%s'", set, wanted, back, decoded);
+    hone_tokenizer_free(decoded);
+}
+
+/* All cases of a set, twice: the second time words come from the cache. Closes the tokenizer. */
+static void check_set(hone_tokenizer *tokenizer, const hone_json *root, const char *set)
+{
     const hone_json *texts = hone_json_get(root, "texts");
     const hone_json *cases = hone_json_get(hone_json_get(root, "sets"), set);
-    assert_true(hone_json_size(texts) > 300);
-    for (size_t i = 0; i < hone_json_size(texts); i++) {
-        static char wanted[8192];
-        static int32_t ids[2048];
-        size_t length, back_length, found_length;
-        const char *text = hone_json_string(hone_json_at(texts, i), &length);
-        const char *back =
-            hone_json_string(hone_json_at(hone_json_get(cases, "back"), i), &back_length);
-        size_t count = read_ids(hone_json_at(hone_json_get(cases, "ids"), i), ids, wanted);
-        const char *found = encode_to_text(tokenizer, text, length);
-        if (strcmp(found, wanted) != 0)
-            fail_msg("%s: '%s'\nexpected %s\nfound    %s", set, text, wanted, found);
-        char *decoded;
-        assert_int_equal(
-            hone_tokenizer_decode(tokenizer, ids, count, 0, &decoded, &found_length, NULL),
-            HONE_OK);
-        if (found_length != back_length || memcmp(decoded, back, back_length) != 0)
-            fail_msg("%s: ids %s\nexpected '%s'\nfound    '%s'", set, wanted, back, decoded);
-        hone_tokenizer_free(decoded);
-    }
+    assert_true(hone_json_size(texts) > 250);
+    for (size_t i = 0; i < 2 * hone_json_size(texts); i++)
+        check_case(tokenizer, set, cases, texts, i % hone_json_size(texts));
     hone_tokenizer_close(tokenizer);
+}
+
+static hone_json *load_cases(const char *path)
+{
+    hone_json *root;
+    hone_error error;
+    if (hone_json_load(path, 1 << 20, &root, &error) != HONE_OK)
+        fail_msg("%s", error.message);
+    return root;
 }
 
 static void gives_the_ids_and_texts_of_sentencepiece(void **state)
 {
     static const char *const sets[] = {"plain", "bytes", "user",   "spaces",
                                        "bare",  "whole", "unused", "nested"};
-    hone_json *root;
-    hone_error error;
     (void)state;
-    if (hone_json_load(GOLDEN "spiece/cases.json", 1 << 20, &root, &error) != HONE_OK)
-        fail_msg("%s", error.message);
+    hone_json *root = load_cases(GOLDEN "spiece/cases.json");
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
-        check_set(root, sets[i]);
+        check_set(open_model(sets[i]), root, sets[i]);
+    hone_json_free(root);
+}
+
+static void gives_the_ids_and_texts_of_hf_tokenizers(void **state)
+{
+    static const char *const sets[] = {"t5",    "old",  "converted", "whole",
+                                       "bytes", "bare", "added",     "stripped"};
+    (void)state;
+    hone_json *root = load_cases(GOLDEN "unigram/cases.json");
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        char path[128];
+        snprintf(path, sizeof path, GOLDEN "unigram/%s.json", sets[i]);
+        check_set(open_json(path), root, sets[i]);
+    }
     hone_json_free(root);
 }
 
@@ -153,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_ids_and_texts_of_sentencepiece),
+        cmocka_unit_test(gives_the_ids_and_texts_of_hf_tokenizers),
         cmocka_unit_test(a_t5_folder_has_special_tokens_and_extra_ids),
         cmocka_unit_test(decoding_can_skip_special_tokens_and_go_on),
     };
