@@ -149,11 +149,8 @@ static hone_status prepare(hone_metric_context *context, const hone_score_row *r
                            struct hone_rouge **out, hone_error *error)
 {
     bool stem = context->settings->stemmer;
-    if (context->rouge == NULL)
-        context->rouge = hone_alloc_array(1, sizeof *context->rouge);
+    HONE_TRY(hone_metric_make((void **)&context->rouge, sizeof *context->rouge, error));
     struct hone_rouge *rouge = *out = context->rouge;
-    if (rouge == NULL)
-        return hone_fail_memory(error, "ROUGE", sizeof *rouge);
     if (rouge->ready)
         return HONE_OK;
     HONE_TRY(reserve_texts(rouge, row, error));

@@ -12,10 +12,11 @@
 
 /* The order is that of "rouge" spelt out. */
 static const hone_metric *const all_metrics[] = {
-    &hone_metric_rouge1,
-    &hone_metric_rouge2,
-    &hone_metric_rouge_l,
-    &hone_metric_rouge_lsum,
+    &hone_metric_rouge1,      &hone_metric_rouge2,   &hone_metric_rouge_l,
+    &hone_metric_rouge_lsum,  &hone_metric_bleu,     &hone_metric_sentence_bleu,
+    &hone_metric_nltk_bleu,   &hone_metric_chrf,     &hone_metric_chrf_words,
+    &hone_metric_exact_match, &hone_metric_token_f1, &hone_metric_accuracy,
+    &hone_metric_macro_f1,
 };
 enum { METRICS = sizeof all_metrics / sizeof *all_metrics };
 
@@ -33,6 +34,19 @@ struct hone_scorer {
     int64_t references; /* of each row; -1 when they differ, 0 without rows */
     double *samples; /* (metric_count, bootstrap_samples), or NULL: not made since the last add */
 };
+
+double hone_metric_mean(const hone_score_settings *settings, const double *sums, double rows)
+{
+    (void)settings;
+    return sums[0] / rows;
+}
+
+hone_status hone_metric_make(void **part, size_t size, hone_error *error)
+{
+    if (*part == NULL)
+        *part = hone_alloc_array(1, size);
+    return *part != NULL ? HONE_OK : hone_fail_memory(error, "metric", size);
+}
 
 static bool selects(const hone_metric *metric, const char *name, size_t length)
 {
@@ -143,6 +157,9 @@ void hone_scorer_free(hone_scorer *scorer)
     hone_option_set set = hone_score_option_set(&scorer->settings);
     hone_options_deinit(&set);
     hone_rouge_free(scorer->context.rouge);
+    hone_bleu_free(scorer->context.bleu);
+    hone_chrf_free(scorer->context.chrf);
+    hone_answers_free(scorer->context.answers);
     hone_free(scorer->numbers);
     hone_free(scorer->samples);
     hone_free(scorer);
@@ -157,6 +174,7 @@ static void forget_samples(hone_scorer *scorer)
 void hone_scorer_reset(hone_scorer *scorer)
 {
     forget_samples(scorer);
+    hone_answers_forget(scorer->context.answers);
     scorer->rows = 0;
     scorer->references = 0;
 }
@@ -186,6 +204,9 @@ hone_status hone_scorer_add(hone_scorer *scorer, hone_text prediction, const hon
         return hone_fail_memory(error, "scores", scorer->width * sizeof *scorer->numbers);
     double *numbers = scorer->numbers + scorer->rows * scorer->width;
     hone_rouge_reset(scorer->context.rouge);
+    hone_bleu_reset(scorer->context.bleu);
+    hone_chrf_reset(scorer->context.chrf);
+    hone_answers_reset(scorer->context.answers);
     for (size_t i = 0; i < scorer->metric_count; i++)
         HONE_TRY(
             scorer->metrics[i]->add(&scorer->context, &row, numbers + scorer->offsets[i], error));
@@ -236,16 +257,42 @@ static void sum_rows(const hone_scorer *scorer, const uint32_t *weights, double 
     }
 }
 
-static double value_of(const hone_scorer *scorer, size_t index, const double *sums)
+/* Elements of scratch that value_rows wants. */
+static size_t scratch_size(const hone_scorer *scorer)
 {
-    return scorer->metrics[index]->value(&scorer->settings, sums + scorer->offsets[index],
-                                         (double)scorer->rows);
+    return 2 * hone_answers_labels(scorer->context.answers) + 1;
 }
 
-/* Room of one thread. */
+/* A metric's value with each row as often as its weight says, given the sums of all numbers. */
+static double value_of(const hone_scorer *scorer, size_t index, const uint32_t *weights,
+                       const double *sums, double *scratch)
+{
+    const hone_metric *metric = scorer->metrics[index];
+    size_t offset = scorer->offsets[index];
+    if (metric->value_rows != NULL)
+        return metric->value_rows(&scorer->context, scorer->numbers + offset, scorer->width,
+                                  scorer->rows, weights, scratch);
+    return metric->value(&scorer->settings, sums + offset, (double)scorer->rows);
+}
+
+/* The value over all rows, and the sums of all numbers. */
+static hone_status value_of_all(const hone_scorer *scorer, size_t index, double *sums,
+                                double *value, hone_error *error)
+{
+    double *scratch = hone_alloc_array(scratch_size(scorer), sizeof *scratch);
+    if (scratch == NULL)
+        return hone_fail_memory(error, "scores", scratch_size(scorer) * sizeof *scratch);
+    sum_rows(scorer, NULL, sums);
+    *value = value_of(scorer, index, NULL, sums, scratch);
+    hone_free(scratch);
+    return HONE_OK;
+}
+
+/* Resamples being drawn; the threads have room of their own. */
 typedef struct sampling {
     const hone_scorer *scorer;
     uint32_t *weights; /* (threads, rows) */
+    double *scratch;   /* (threads, scratch_size) */
     double *samples;
 } sampling;
 
@@ -255,35 +302,40 @@ static void draw_sample(void *context, int64_t sample, int thread)
     const hone_scorer *scorer = job->scorer;
     double sums[METRICS * HONE_METRIC_WIDTH];
     uint32_t *weights = job->weights + (size_t)thread * scorer->rows;
+    double *scratch = job->scratch + (size_t)thread * scratch_size(scorer);
     hone_bootstrap_draw((uint64_t)scorer->settings.bootstrap_seed, (uint32_t)sample, weights,
                         scorer->rows);
     sum_rows(scorer, weights, sums);
     for (size_t i = 0; i < scorer->metric_count; i++)
         job->samples[i * (size_t)scorer->settings.bootstrap_samples + (size_t)sample] =
-            value_of(scorer, i, sums);
+            value_of(scorer, i, weights, sums, scratch);
 }
 
 /* Fills scorer->samples; there are rows and resamples. */
 static hone_status draw_samples(hone_scorer *scorer, hone_error *error)
 {
-    size_t count = (size_t)scorer->settings.bootstrap_samples, weights, values;
+    size_t threads = (size_t)hone_parallel_threads(), weights, scratch, values;
+    size_t count = (size_t)scorer->settings.bootstrap_samples;
     sampling job = {.scorer = scorer};
     if (scorer->samples != NULL)
         return HONE_OK;
-    if (!hone_size_mul((size_t)hone_parallel_threads(), scorer->rows, &weights) ||
-        !hone_size_mul(count, scorer->metric_count, &values))
-        return hone_fail_memory(error, "resamples", SIZE_MAX);
-    job.weights = hone_alloc_array(weights, sizeof *job.weights);
-    job.samples = hone_alloc_array(values, sizeof *job.samples);
-    if (job.weights == NULL || job.samples == NULL) {
-        hone_free(job.weights);
-        hone_free(job.samples);
-        return hone_fail_memory(error, "resamples", values * sizeof *job.samples);
+    if (hone_size_mul(threads, scorer->rows, &weights) &&
+        hone_size_mul(threads, scratch_size(scorer), &scratch) &&
+        hone_size_mul(count, scorer->metric_count, &values)) {
+        job.weights = hone_alloc_array(weights, sizeof *job.weights);
+        job.scratch = hone_alloc_array(scratch, sizeof *job.scratch);
+        job.samples = hone_alloc_array(values, sizeof *job.samples);
     }
-    hone_parallel_run((int64_t)count, draw_sample, &job);
+    bool there = job.weights != NULL && job.scratch != NULL && job.samples != NULL;
+    if (there) {
+        hone_parallel_run((int64_t)count, draw_sample, &job);
+        scorer->samples = job.samples;
+    } else {
+        hone_free(job.samples);
+    }
     hone_free(job.weights);
-    scorer->samples = job.samples;
-    return HONE_OK;
+    hone_free(job.scratch);
+    return there ? HONE_OK : hone_fail_memory(error, "resamples", scorer->rows * threads);
 }
 
 /* Sorts the values and takes the interval of the settings' confidence. */
@@ -329,8 +381,7 @@ hone_status hone_scorer_result(hone_scorer *scorer, size_t index, hone_score *ou
     write_signature(scorer, metric, out->signature, sizeof out->signature);
     if (scorer->rows == 0)
         return HONE_OK;
-    sum_rows(scorer, NULL, sums);
-    out->value = value_of(scorer, index, sums);
+    HONE_TRY(value_of_all(scorer, index, sums, &out->value, error));
     if (metric->has_parts) {
         out->precision = sums[scorer->offsets[index]] / (double)scorer->rows;
         out->recall = sums[scorer->offsets[index] + 1] / (double)scorer->rows;
@@ -366,8 +417,10 @@ static hone_status check_pair(const hone_scorer *first, const hone_scorer *secon
 hone_status hone_scorer_compare(hone_scorer *first, hone_scorer *second, size_t index,
                                 hone_comparison *out, hone_error *error)
 {
-    double sums[METRICS * HONE_METRIC_WIDTH];
+    double sums[METRICS * HONE_METRIC_WIDTH], here, there;
     HONE_TRY(check_pair(first, second, index, error));
+    HONE_TRY(value_of_all(first, index, sums, &here, error));
+    HONE_TRY(value_of_all(second, index, sums, &there, error));
     HONE_TRY(draw_samples(first, error));
     HONE_TRY(draw_samples(second, error));
     size_t count = (size_t)first->settings.bootstrap_samples, better = 0, worse = 0;
@@ -375,10 +428,7 @@ hone_status hone_scorer_compare(hone_scorer *first, hone_scorer *second, size_t 
     if (differences == NULL)
         return hone_fail_memory(error, "resamples", count * sizeof *differences);
     *out = (hone_comparison){.name = first->metrics[index]->name};
-    sum_rows(first, NULL, sums);
-    out->difference = -value_of(first, index, sums);
-    sum_rows(second, NULL, sums);
-    out->difference += value_of(second, index, sums);
+    out->difference = there - here;
     for (size_t i = 0; i < count; i++) {
         double difference = second->samples[index * count + i] - first->samples[index * count + i];
         better += difference > 0;

@@ -60,6 +60,18 @@ static hone_status grow(hone_words *words, hone_error *error)
     return HONE_OK;
 }
 
+bool hone_words_find(const hone_words *words, const char *text, size_t length, uint32_t *id)
+{
+    text = length > 0 ? text : "";
+    if (words->count == 0)
+        return false;
+    const struct hone_word *slot = find(words, text, length, hone_hash64(text, length, 0));
+    if (slot->round != words->round)
+        return false;
+    *id = slot->id;
+    return true;
+}
+
 hone_status hone_words_add(hone_words *words, const char *text, size_t length, uint32_t *id,
                            hone_error *error)
 {

@@ -4,6 +4,7 @@
 
 #include "base/failure.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,9 @@ void hone_words_deinit(hone_words *words);
  * bits. HONE_MEMORY. */
 hone_status hone_words_add(hone_words *words, const char *text, size_t length, uint32_t *id,
                            hone_error *error);
+
+/* Whether the text is there, and its number. */
+bool hone_words_find(const hone_words *words, const char *text, size_t length, uint32_t *id);
 
 /* A growing array of numbers. */
 typedef struct hone_sequence {

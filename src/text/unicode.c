@@ -91,6 +91,16 @@ bool hone_unicode_is_word(uint32_t code)
     }
 }
 
+const char *hone_unicode_category(uint32_t code)
+{
+    return code > 0x10FFFF ? "Cn" : utf8proc_category_string((utf8proc_int32_t)code);
+}
+
+uint32_t hone_unicode_simple_lower(uint32_t code)
+{
+    return code > 0x10FFFF ? code : (uint32_t)utf8proc_tolower((utf8proc_int32_t)code);
+}
+
 size_t hone_utf8_decode(const char *text, size_t length, uint32_t *code)
 {
     const unsigned char *s = (const unsigned char *)text;

@@ -19,6 +19,10 @@ typedef enum hone_char_class {
 hone_char_class hone_unicode_class(uint32_t code); /* HONE_CHAR_INVALID is OTHER */
 bool hone_unicode_is_word(uint32_t code);          /* \w: letters, marks, digits, connectors */
 
+/* General category of the installed version: "Lu", "Po"; "Cn" where nothing is assigned. */
+const char *hone_unicode_category(uint32_t code);
+uint32_t hone_unicode_simple_lower(uint32_t code); /* code itself when it has none */
+
 /* Bytes of the first character of text (length > 0). Where they are not well-formed UTF-8 (stray or
  * missing continuation, overlong, surrogate, above U+10FFFF) the first byte stands alone as
  * HONE_CHAR_INVALID. */
