@@ -43,6 +43,21 @@ void hone_scorer_reset(hone_scorer *scorer);
 hone_status hone_scorer_add(hone_scorer *scorer, hone_text prediction, const hone_text *references,
                             size_t count, hone_error *error);
 
+/* Files with a row a line: .jsonl or .json (an object a line), else plain text (a line a text, also
+ * when it is empty); each may end in .zst. */
+typedef struct hone_score_files {
+    const char *predictions;
+    const char *references; /* or NULL: in the rows of the predictions, which are JSON then */
+    const char
+        *prediction_field; /* keys in JSON rows: a string (a number, true or false counts as */
+    const char *reference_field; /* it is spelt); references may be an array of strings */
+} hone_score_files;
+
+/* Adds all rows. HONE_INPUT with file and line: not UTF-8, not JSON, a missing key, another type, a
+ * file that has more rows than the other, no rows. Rows before the bad one have been added then. */
+hone_status hone_scorer_add_files(hone_scorer *scorer, const hone_score_files *files,
+                                  hone_error *error);
+
 int64_t hone_scorer_rows(const hone_scorer *scorer);
 /* How many metrics there are, in the order of settings->metrics. */
 size_t hone_scorer_count(const hone_scorer *scorer);
@@ -64,6 +79,11 @@ typedef struct hone_score {
  * same for any scorer with as many rows. HONE_MEMORY. */
 hone_status hone_scorer_result(hone_scorer *scorer, size_t index, hone_score *out,
                                hone_error *error);
+
+/* One metric of one row as if it were the only one: for corpus metrics the value of a corpus of one
+ * row. */
+hone_status hone_scorer_row_value(const hone_scorer *scorer, size_t index, int64_t row,
+                                  double *value, hone_error *error);
 
 /* Of two systems on the same rows: paired bootstrap (Koehn 2004, "Statistical significance tests
  * for machine translation evaluation"). */

@@ -361,13 +361,40 @@ size_t hone_json_line_decode(const hone_json_line_value *value, char *out)
     return (size_t)(out - start);
 }
 
-int hone_json_line_integer(const hone_json_line_value *array, size_t *cursor, int64_t *number)
+/* Where the next element of an array starts, or its closing bracket. */
+static size_t next_element(const char *text, size_t cursor)
 {
-    const char *text = array->text;
-    size_t at = *cursor == 0 ? 1 : *cursor;
+    size_t at = cursor == 0 ? 1 : cursor;
     while (text[at] == ' ' || text[at] == '\t' || text[at] == '\r' || text[at] == '\n' ||
            text[at] == ',')
         at++;
+    return at;
+}
+
+int hone_json_line_string(const hone_json_line_value *array, size_t *cursor,
+                          hone_json_line_value *string)
+{
+    const char *text = array->text;
+    size_t at = next_element(text, *cursor);
+    if (text[at] == ']')
+        return 0;
+    if (text[at] != '"')
+        return -1;
+    *string = (hone_json_line_value){.type = HONE_JSON_LINE_STRING, .text = text + at + 1};
+    for (at++; text[at] != '"'; at++)
+        if (text[at] == '\\') { /* what is escaped may be a quote; it was checked */
+            string->escaped = true;
+            at++;
+        }
+    string->length = (size_t)(text + at - string->text);
+    *cursor = at + 1;
+    return 1;
+}
+
+int hone_json_line_integer(const hone_json_line_value *array, size_t *cursor, int64_t *number)
+{
+    const char *text = array->text;
+    size_t at = next_element(text, *cursor);
     if (text[at] == ']')
         return 0;
     bool negative = text[at] == '-';

@@ -43,6 +43,9 @@ size_t hone_json_line_decode(const hone_json_line_value *value, char *out);
 /* Walks an ARRAY of integers: start with *cursor = 0. 1: *number is set; 0: the end; -1: the
  * element is no integer of 64 bits. */
 int hone_json_line_integer(const hone_json_line_value *array, size_t *cursor, int64_t *number);
+/* The same for an ARRAY of strings; -1: the element is no string. */
+int hone_json_line_string(const hone_json_line_value *array, size_t *cursor,
+                          hone_json_line_value *string);
 const char *hone_json_line_type_name(hone_json_line_type type); /* "a string": for messages */
 
 #endif

@@ -288,6 +288,16 @@ static hone_status value_of_all(const hone_scorer *scorer, size_t index, double 
     return HONE_OK;
 }
 
+hone_status hone_scorer_row_value(const hone_scorer *scorer, size_t index, int64_t row,
+                                  double *value, hone_error *error)
+{
+    hone_scorer one = *scorer;
+    double sums[METRICS * HONE_METRIC_WIDTH];
+    one.numbers += (size_t)row * one.width;
+    one.rows = 1;
+    return value_of_all(&one, index, sums, value, error);
+}
+
 /* Resamples being drawn; the threads have room of their own. */
 typedef struct sampling {
     const hone_scorer *scorer;

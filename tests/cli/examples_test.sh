@@ -12,6 +12,7 @@ ln -s "$root/models" "$root/README.md" "$work"
 for part in train valid; do
     head -n 8 "$root/data/demo/$part.jsonl" >"$work/data/demo/$part.jsonl"
 done
+ln -s "$root/data/synopsis" "$work/data"
 export PATH=$work/bin:$PATH
 cd "$work"
 hone train --model models/tiny-gpt2 --train data/demo/train.jsonl --max-steps 2 --out runs/demo \

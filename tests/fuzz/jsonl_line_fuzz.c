@@ -19,6 +19,25 @@ static void require(bool condition)
         abort();
 }
 
+/* The strings of an array, up to the first element that is none, are those of the parsed one. */
+static void compare_array(const hone_json_line_value *array, const hone_json *parsed, char *room)
+{
+    hone_json_line_value element;
+    size_t cursor = 0, count = 0, found_length;
+    int found;
+    while ((found = hone_json_line_string(array, &cursor, &element)) > 0) {
+        size_t length = hone_json_line_decode(&element, room);
+        require(length <= element.length);
+        if (parsed == NULL)
+            continue;
+        const char *text = hone_json_string(hone_json_at(parsed, count++), &found_length);
+        require(text != NULL && found_length == length && memcmp(text, room, length) == 0);
+    }
+    if (parsed != NULL)
+        require(found < 0 ? hone_json_type_of(hone_json_at(parsed, count)) != HONE_JSON_STRING
+                          : count == hone_json_size(parsed));
+}
+
 /* Every member that the scanner sees is in the parsed object. Repeated keys are refused there. */
 static void compare(const char *text, size_t length)
 {
@@ -39,6 +58,10 @@ static void compare(const char *text, size_t length)
         members++;
         require(key_length <= key.length);
         room[key_length] = '\0';
+        if (value.type == HONE_JSON_LINE_ARRAY)
+            compare_array(&value,
+                          parsed && strlen(room) == key_length ? hone_json_get(object, room) : NULL,
+                          room + key_length + 1);
         if (value.type == HONE_JSON_LINE_STRING) {
             char *string = room + key_length + 1;
             size_t string_length = hone_json_line_decode(&value, string);

@@ -1,6 +1,4 @@
 /* The scorer: which metrics there are, means over rows, intervals, comparisons, misuse. */
-#include <hone/score.h>
-
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,50 +8,7 @@
 
 #include <cmocka.h>
 
-static hone_text text(const char *words)
-{
-    return (hone_text){words, strlen(words)};
-}
-
-/* A scorer with options "key=value", NULL at the end. */
-static hone_scorer *make(const char *const *options)
-{
-    hone_score_settings settings;
-    hone_option_set set = hone_score_option_set(&settings);
-    hone_error error;
-    hone_scorer *scorer;
-    assert_int_equal(hone_options_init(&set, &error), HONE_OK);
-    for (; *options != NULL; options++) {
-        char key[64];
-        size_t length = strcspn(*options, "=");
-        snprintf(key, sizeof key, "%.*s", (int)length, *options);
-        assert_int_equal(hone_options_set_text(&set, 1, key, *options + length + 1, key, &error),
-                         HONE_OK);
-    }
-    assert_int_equal(hone_scorer_create(&settings, &scorer, &error), HONE_OK);
-    hone_options_deinit(&set);
-    return scorer;
-}
-
-#define MAKE(...) make((const char *const[]){__VA_ARGS__, NULL})
-
-static void add(hone_scorer *scorer, const char *prediction, const char *reference)
-{
-    hone_error error;
-    hone_text references[] = {text(reference)};
-    assert_int_equal(hone_scorer_add(scorer, text(prediction), references, 1, &error), HONE_OK);
-}
-
-static hone_score result(hone_scorer *scorer, const char *name)
-{
-    hone_score score;
-    hone_error error;
-    int64_t index = hone_scorer_find(scorer, name);
-    assert_true(index >= 0);
-    assert_int_equal(hone_scorer_result(scorer, (size_t)index, &score, &error), HONE_OK);
-    assert_string_equal(score.name, name);
-    return score;
-}
+#include "metric_support.h"
 
 static void names_select_metrics(void **state)
 {
@@ -71,6 +26,11 @@ static void names_select_metrics(void **state)
     assert_int_equal(hone_scorer_count(scorer), 2);
     assert_int_equal(hone_scorer_find(scorer, "rouge2"), 1);
     hone_scorer_free(scorer);
+    scorer = MAKE("metrics=bleu, chrf++", "bootstrap_samples=0"); /* one item of the list */
+    assert_int_equal(hone_scorer_count(scorer), 2);
+    assert_string_equal(hone_scorer_name(scorer, 1), "chrf++");
+    hone_scorer_free(scorer);
+    assert_true(hone_metric_known("chrf++"));
     assert_true(hone_metric_known("rouge"));
     assert_false(hone_metric_known("rouge3"));
     assert_false(hone_metric_known("roug"));
@@ -99,22 +59,22 @@ static void means_are_over_rows(void **state)
 {
     (void)state;
     hone_scorer *scorer = MAKE("metrics=rouge", "bootstrap_samples=0");
-    assert_true(isnan(result(scorer, "rouge1").value));
-    add(scorer, "the cat sat on the mat", "the cat is on the mat");
-    add(scorer, "one", "one one one");
-    hone_score score = result(scorer, "rouge1");
+    assert_true(isnan(result_of(scorer, "rouge1").value));
+    add_row(scorer, "the cat sat on the mat", "the cat is on the mat");
+    add_row(scorer, "one", "one one one");
+    hone_score score = result_of(scorer, "rouge1");
     assert_float_equal(score.precision, (5.0 / 6 + 1) / 2, 1e-15);
     assert_float_equal(score.recall, (5.0 / 6 + 1.0 / 3) / 2, 1e-15);
     assert_float_equal(score.value, (5.0 / 6 + 1.0 / 2) / 2, 1e-15);
     assert_true(isnan(score.low) && isnan(score.high));
-    assert_float_equal(result(scorer, "rouge2").value, 0.6 / 2, 1e-15);
+    assert_float_equal(result_of(scorer, "rouge2").value, 0.6 / 2, 1e-15);
     assert_string_equal(
         score.signature,
         "nrefs:1|case:lc|tok:rouge|stem:no|f:1|examples:2|version:hone-" HONE_VERSION);
     hone_scorer_reset(scorer);
     assert_int_equal(hone_scorer_rows(scorer), 0);
-    add(scorer, "a", "a");
-    assert_float_equal(result(scorer, "rougeL").value, 1, 0);
+    add_row(scorer, "a", "a");
+    assert_float_equal(result_of(scorer, "rougeL").value, 1, 0);
     hone_scorer_free(scorer);
 }
 
@@ -122,15 +82,15 @@ static void the_best_of_several_references_counts(void **state)
 {
     (void)state;
     hone_scorer *scorer = MAKE("metrics=rouge", "bootstrap_samples=10");
-    hone_text references[] = {text("x y"), text("b a"), text("a b z")};
+    hone_text references[] = {text_of("x y"), text_of("b a"), text_of("a b z")};
     hone_error error;
-    assert_int_equal(hone_scorer_add(scorer, text("a b"), references, 3, &error), HONE_OK);
-    assert_float_equal(result(scorer, "rouge1").value, 1, 1e-15);
-    assert_float_equal(result(scorer, "rouge2").value, 2.0 / 3, 1e-15);
-    assert_float_equal(result(scorer, "rougeL").value, 0.8, 1e-15);
-    assert_memory_equal(result(scorer, "rougeL").signature, "nrefs:3|bs:10|seed:12345|", 25);
-    add(scorer, "a", "a");
-    assert_memory_equal(result(scorer, "rougeL").signature, "nrefs:var|", 10);
+    assert_int_equal(hone_scorer_add(scorer, text_of("a b"), references, 3, &error), HONE_OK);
+    assert_float_equal(result_of(scorer, "rouge1").value, 1, 1e-15);
+    assert_float_equal(result_of(scorer, "rouge2").value, 2.0 / 3, 1e-15);
+    assert_float_equal(result_of(scorer, "rougeL").value, 0.8, 1e-15);
+    assert_memory_equal(result_of(scorer, "rougeL").signature, "nrefs:3|bs:10|seed:12345|", 25);
+    add_row(scorer, "a", "a");
+    assert_memory_equal(result_of(scorer, "rougeL").signature, "nrefs:var|", 10);
     hone_scorer_free(scorer);
 }
 
@@ -143,9 +103,9 @@ static void intervals_are_seeded_and_hold_the_mean(void **state)
     hone_scorer *all[] = {one, same, other, narrow};
     for (int k = 0; k < 4; k++)
         for (int i = 0; i < 101; i++)
-            add(all[k], "a b c d", i % 3 == 0 ? "a b c d" : i % 2 == 0 ? "a x" : "b c y z t");
-    hone_score a = result(one, "rouge1"), b = result(same, "rouge1"), c = result(other, "rouge1"),
-               d = result(narrow, "rouge1");
+            add_row(all[k], "a b c d", i % 3 == 0 ? "a b c d" : i % 2 == 0 ? "a x" : "b c y z t");
+    hone_score a = result_of(one, "rouge1"), b = result_of(same, "rouge1"),
+               c = result_of(other, "rouge1"), d = result_of(narrow, "rouge1");
     assert_true(a.low < a.value && a.value < a.high);
     assert_true(a.low == b.low && a.high == b.high);
     assert_true(a.low != c.low || a.high != c.high);
@@ -162,8 +122,8 @@ static void comparisons_tell_better_from_worse_and_same(void **state)
     hone_comparison found;
     hone_error error;
     for (int i = 0; i < 53; i++) {
-        add(poor, i % 5 == 0 ? "a b" : "x y", "a b");
-        add(good, i % 5 != 1 ? "a b" : "x y", "a b");
+        add_row(poor, i % 5 == 0 ? "a b" : "x y", "a b");
+        add_row(good, i % 5 != 1 ? "a b" : "x y", "a b");
     }
     assert_int_equal(hone_scorer_compare(poor, good, 0, &found, &error), HONE_OK);
     assert_true(found.low > 0 && found.difference > found.low && found.difference < found.high);
@@ -172,7 +132,7 @@ static void comparisons_tell_better_from_worse_and_same(void **state)
     assert_true(found.high < 0 && found.wins == 0 && found.p_value < 0.01);
     assert_int_equal(hone_scorer_compare(good, good, 0, &found, &error), HONE_OK);
     assert_true(found.difference == 0 && found.wins == 0.5 && found.p_value == 1);
-    add(poor, "a", "a");
+    add_row(poor, "a", "a");
     assert_int_equal(hone_scorer_compare(poor, good, 0, &found, &error), HONE_USAGE);
     hone_scorer_free(poor);
     poor = MAKE("metrics=rouge2");
@@ -181,12 +141,89 @@ static void comparisons_tell_better_from_worse_and_same(void **state)
     hone_scorer_free(good);
 }
 
+/* 2 t / (p + r) by label: yes 2/3, no 2/3, maybe 0 (only predicted). */
+static void macro_f1_is_over_the_labels_that_occur(void **state)
+{
+    (void)state;
+    hone_scorer *scorer = MAKE("metrics=accuracy,macro_f1", "bootstrap_samples=50");
+    static const char *const rows[][2] = {
+        {"yes", " yes"}, {"no\n", "no"}, {"yes", "no"}, {"maybe", "yes"}, {"YES", "no"}};
+    for (size_t i = 0; i < 4; i++)
+        add_row(scorer, rows[i][0], rows[i][1]);
+    assert_float_equal(result_of(scorer, "accuracy").value, 0.5, 0);
+    double yes = 2.0 * 1 / (2 + 2), no = 2.0 * 1 / (1 + 2);
+    hone_score score = result_of(scorer, "macro_f1");
+    assert_float_equal(score.value, (yes + no + 0) / 3, 1e-15);
+    assert_true(score.low <= score.value && score.value <= score.high);
+    hone_scorer_reset(scorer);
+    add_row(scorer, "b", "b");
+    assert_float_equal(result_of(scorer, "macro_f1").value, 1, 0);
+    hone_scorer_free(scorer);
+    scorer = MAKE("metrics=accuracy,macro_f1", "lowercase=true");
+    add_row(scorer, "YES", "yes");
+    assert_float_equal(result_of(scorer, "accuracy").value, 1, 0);
+    assert_float_equal(result_of(scorer, "macro_f1").value, 1, 0);
+    hone_scorer_free(scorer);
+}
+
+static void any_of_several_labels_is_right(void **state)
+{
+    (void)state;
+    hone_scorer *scorer = MAKE("metrics=accuracy,macro_f1,exact_match");
+    hone_text references[] = {text_of("a"), text_of("b")};
+    hone_error error;
+    assert_int_equal(hone_scorer_add(scorer, text_of("b"), references, 2, &error), HONE_OK);
+    assert_float_equal(result_of(scorer, "accuracy").value, 1, 0);
+    assert_float_equal(result_of(scorer, "macro_f1").value, 1, 0);
+    assert_float_equal(result_of(scorer, "exact_match").value, 1, 0);
+    assert_int_equal(hone_scorer_add(scorer, text_of("c"), references, 2, &error), HONE_OK);
+    assert_float_equal(result_of(scorer, "accuracy").value, 0.5, 0);
+    assert_float_equal(result_of(scorer, "macro_f1").value, 1.0 / 3, 1e-15);
+    hone_scorer_free(scorer);
+}
+
+static void a_row_has_a_value_of_its_own(void **state)
+{
+    (void)state;
+    hone_scorer *scorer = MAKE("metrics=bleu,rouge1,macro_f1");
+    hone_error error;
+    double value;
+    add_row(scorer, "one two three four", "one two three four");
+    add_row(scorer, "x", "y");
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(hone_scorer_row_value(scorer, i, 0, &value, &error), HONE_OK);
+        assert_float_equal(value, i == 0 ? 100 : 1, 1e-12);
+        assert_int_equal(hone_scorer_row_value(scorer, i, 1, &value, &error), HONE_OK);
+        assert_float_equal(value, 0, 0);
+    }
+    hone_scorer_free(scorer);
+}
+
+static void bytes_that_are_no_text_are_scored(void **state)
+{
+    (void)state;
+    hone_scorer *scorer = MAKE(EVERY_METRIC, "lowercase=true", "bleu_tokenize=intl");
+    hone_text prediction = {"a\xff\xc3 \x00"
+                            "b",
+                            6},
+              empty = {NULL, 0};
+    hone_error error;
+    assert_int_equal(hone_scorer_add(scorer, prediction, &prediction, 1, &error), HONE_OK);
+    assert_float_equal(result_of(scorer, "chrf").value, 100, 1e-12);
+    assert_float_equal(result_of(scorer, "accuracy").value, 1, 0);
+    assert_int_equal(hone_scorer_add(scorer, empty, &empty, 1, &error), HONE_OK);
+    assert_int_equal(hone_scorer_add(scorer, prediction, &empty, 1, &error), HONE_OK);
+    assert_int_equal(hone_scorer_add(scorer, empty, &prediction, 1, &error), HONE_OK);
+    assert_float_equal(result_of(scorer, "accuracy").value, 0.5, 0);
+    hone_scorer_free(scorer);
+}
+
 static void misuse_adds_no_row(void **state)
 {
     (void)state;
     hone_scorer *scorer = MAKE("metrics=rouge");
     hone_error error;
-    hone_text huge = {"a", (size_t)1 << 40}, small = text("a");
+    hone_text huge = {"a", (size_t)1 << 40}, small = text_of("a");
     assert_int_equal(hone_scorer_add(scorer, small, NULL, 0, &error), HONE_USAGE);
     assert_int_equal(hone_scorer_add(scorer, huge, &small, 1, &error), HONE_USAGE);
     assert_int_equal(hone_scorer_add(scorer, small, &huge, 1, &error), HONE_USAGE);
@@ -204,6 +241,10 @@ int main(void)
         cmocka_unit_test(the_best_of_several_references_counts),
         cmocka_unit_test(intervals_are_seeded_and_hold_the_mean),
         cmocka_unit_test(comparisons_tell_better_from_worse_and_same),
+        cmocka_unit_test(macro_f1_is_over_the_labels_that_occur),
+        cmocka_unit_test(any_of_several_labels_is_right),
+        cmocka_unit_test(a_row_has_a_value_of_its_own),
+        cmocka_unit_test(bytes_that_are_no_text_are_scored),
         cmocka_unit_test(misuse_adds_no_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
