@@ -136,7 +136,7 @@ static hone_status reserve_texts(struct hone_rouge *rouge, const hone_score_row 
     for (size_t i = 0; i < row->count; i++)
         if (!hone_size_add(bytes, row->references[i].length, &bytes))
             return hone_fail_memory(error, "ROUGE", SIZE_MAX);
-    if (!hone_array_reserve((void **)&rouge->letters, &rouge->letter_capacity, bytes, 1))
+    if (!hone_array_reserve((void **)&rouge->letters, &rouge->letter_capacity, bytes + 1, 1))
         return hone_fail_memory(error, "ROUGE", bytes);
     if (!hone_array_reserve((void **)&rouge->texts, &rouge->capacity, row->count + 1,
                             sizeof *rouge->texts))

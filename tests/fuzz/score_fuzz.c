@@ -1,6 +1,7 @@
 /* Any bytes are scored: values stay in their range, a text is its own best prediction, rows and
  * corpora of one row agree, and ROUGE-L is what the textbook's table says. The first byte chooses
  * the settings; the rest is the prediction and its references, with 0xFE between them. */
+#include "base/parallel.h"
 #include "metric/lcs.h"
 #include "metric/porter.h"
 
@@ -26,7 +27,7 @@ static hone_scorer *make(uint8_t choice)
     static const char *const smoothings[] = {"exp", "floor", "add-k", "none"};
     hone_score_settings settings;
     hone_option_set set = hone_score_option_set(&settings);
-    hone_scorer *scorer;
+    hone_scorer *scorer = NULL;
     require(hone_options_init(&set, NULL) == HONE_OK);
     settings.stemmer = choice & 1;
     settings.lowercase = choice >> 1 & 1;
@@ -100,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     static hone_scorer *scorers[64];
+    hone_parallel_set_threads(1);
     hone_text texts[TEXTS];
     size_t count = 0;
     const char *at = (const char *)data + 1, *end = (const char *)data + size;

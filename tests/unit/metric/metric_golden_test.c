@@ -87,8 +87,9 @@ static void is_close(const hone_json *row, const char *what, double found, doubl
 static void check_rouge(const hone_json *row)
 {
     for (int stem = 0; stem < 2; stem++) {
-        hone_scorer *scorer = score(
-            row, MAKE("metrics=rouge", stem ? "stemmer=true" : "stemmer=false", "bootstrap_samples=0"));
+        hone_scorer *scorer =
+            score(row, MAKE("metrics=rouge", stem ? "stemmer=true" : "stemmer=false",
+                            "bootstrap_samples=0"));
         const hone_json *expected = hone_json_get(row, stem ? "rouge_stemmed" : "rouge");
         for (size_t i = 0; i < 4; i++) {
             const char *name = hone_scorer_name(scorer, i);

@@ -57,8 +57,8 @@ static hone_status init(hone_score_settings *settings, hone_option_set *set, hon
     *set = hone_score_option_set(settings);
     hone_status status = hone_options_init(set, error);
     if (status == HONE_OK)
-        status = hone_options_set_text(set, 1, "metrics", EVERY_METRIC + strlen("metrics="),
-                                       "metrics", error);
+        status = hone_options_set_text(set, 1, "metrics", strchr(EVERY_METRIC, '=') + 1, "metrics",
+                                       error);
     for (size_t i = 0; status == HONE_OK && i < sizeof options / sizeof *options; i++)
         status = hone_options_set_text(set, 1, options[i][0], options[i][1], options[i][0], error);
     return status;
