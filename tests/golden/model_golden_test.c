@@ -43,7 +43,8 @@ static void golden_path(char path[160], const char *folder, const char *name)
 
 /* With training: by method full, or going on with the PEFT folder of the method's name beside the
  * model. Without: for use, with that folder when a name is given. */
-static hone_model *open_model(const char *folder, const char *name, bool training)
+static hone_model *open_model(const char *folder, const char *name, const char *compute,
+                              bool training)
 {
     hone_model_settings settings;
     hone_adapter_settings adapter;
@@ -54,6 +55,7 @@ static hone_model *open_model(const char *folder, const char *name, bool trainin
     for (int i = 0; i < 2; i++)
         check(hone_options_init(&sets[i], &error));
     check(hone_options_set_text(sets, 2, "model", path, "test", &error));
+    check(hone_options_set_text(sets, 2, "compute", compute, "test", &error));
     if (name != NULL && strcmp(name, "full") == 0)
         check(hone_options_set_text(sets, 2, "method", name, "test", &error));
     else if (name != NULL)
@@ -118,7 +120,7 @@ static int64_t read_ids(const hone_weight_source *golden, const char *name, int3
 /* The probe's logits, by a model with or without an adapter of the folder, against a tensor. */
 static void check_logits(const char *folder, const char *adapter, const char *tensor)
 {
-    hone_model *model = open_model(folder, adapter, false);
+    hone_model *model = open_model(folder, adapter, "f32", false);
     hone_weight_source *golden = open_golden(folder);
     const hone_stored_tensor *stored = hone_weight_source_find(golden, tensor);
     assert_non_null(stored);
@@ -198,10 +200,13 @@ static const hone_parameter *find_parameter(const hone_model *model, const char 
     return NULL;
 }
 
-/* Relative L2 distance of one gradient. Where the true one is zero but for rounding (the key part
- * of a c_attn.bias), by the size of the tensor's neighbours: an absolute 1e-6. */
-static void compare_gradient(const hone_model *model, const hone_weight_source *golden,
-                             const hone_stored_tensor *stored, const char *method)
+/* Squares of the L2 norms of a gradient's difference from the oracle's, and of the oracle's. */
+typedef struct distance {
+    double difference, size;
+} distance;
+
+static distance measure_gradient(const hone_model *model, const hone_weight_source *golden,
+                                 const hone_stored_tensor *stored, const char *method)
 {
     const hone_parameter *p = find_parameter(model, stored->name, method);
     if (p == NULL)
@@ -209,15 +214,14 @@ static void compare_gradient(const hone_model *model, const hone_weight_source *
     assert_int_equal(p->rows * p->columns, stored->elements);
     float *expected = read_tensor(golden, stored);
     const float *found = model->parameters.gradients + p->offset;
-    double difference = 0, size = 0;
+    distance sum = {0};
     for (int64_t i = 0; i < stored->elements; i++) {
         double d = (double)found[i] - (double)expected[i];
-        difference += d * d;
-        size += (double)expected[i] * (double)expected[i];
+        sum.difference += d * d;
+        sum.size += (double)expected[i] * (double)expected[i];
     }
-    if (!(sqrt(difference) <= 1e-3 * sqrt(size) + 1e-6))
-        fail_msg("%s: gradient off by %g of %g", stored->name, sqrt(difference), sqrt(size));
     hone_free(expected);
+    return sum;
 }
 
 /* The first documents of rows.jsonl as one batch. */
@@ -242,46 +246,6 @@ static hone_packer *pack_rows(const char *folder, const hone_model *model)
     return packer;
 }
 
-static void check_gradients(const char *folder, const char *method, bool checkpointing)
-{
-    hone_model *model = open_model(folder, method, true);
-    hone_weight_source *golden = open_golden(folder);
-    hone_packer *packer = pack_rows(folder, model);
-    hone_batch batch = hone_packer_batch(packer);
-    hone_plan_options options = {.rows = batch.target.rows,
-                                 .source_rows = batch.source.rows,
-                                 .compute = HONE_F32,
-                                 .training = true,
-                                 .checkpointing = checkpointing};
-    hone_execution execution = {.batch = &batch};
-    execution.head.loss_scale = 1.0f / (float)hone_packer_labels(packer);
-    run(model, &options, RUNS, &execution);
-    char prefix[64];
-    size_t compared = 0;
-    snprintf(prefix, sizeof prefix, "%s.gradient.", method);
-    for (size_t i = 0; i < hone_weight_source_count(golden); i++) {
-        const hone_stored_tensor *stored = hone_weight_source_at(golden, i);
-        if (strncmp(stored->name, prefix, strlen(prefix)) != 0)
-            continue;
-        compare_gradient(model, golden, stored, method);
-        compared++;
-    }
-    assert_int_equal(compared, model->parameters.count);
-    hone_packer_free(packer);
-    hone_weight_source_close(golden);
-    hone_model_close(model);
-}
-
-static void every_gradient_equals_the_oracles(void **state)
-{
-    (void)state;
-    static const char *const methods[] = {"lora", "ia3", "full"};
-    for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++)
-        for (size_t m = 0; m < sizeof methods / sizeof methods[0]; m++)
-            for (int checkpointing = 0; checkpointing < 2; checkpointing++)
-                check_gradients(folders[f], methods[m], checkpointing == 1);
-}
-
 /* Member `key` of golden.json, or of its member `method`. */
 static hone_json *golden_member(hone_json *golden, const char *method, const char *key)
 {
@@ -290,6 +254,89 @@ static hone_json *golden_member(hone_json *golden, const char *method, const cha
     hone_json *value = hone_json_get(from, key);
     assert_non_null(value);
     return value;
+}
+
+static hone_json *open_facts(const char *folder)
+{
+    char path[160];
+    hone_json *golden;
+    golden_path(path, folder, "golden.json");
+    check(hone_json_load(path, 1 << 20, &golden, &error));
+    return golden;
+}
+
+/* Gradients of the first rows by a method, in the compute type, against the oracle's. Each one is
+ * within `allowed` of its length, or of 1e-3 where the true one is zero but for rounding (the bias
+ * of keys); with allowed = 0 only their common distance is measured. Returns that. */
+static double compare_gradients(const char *folder, const char *method, const char *compute,
+                                bool checkpointing, double allowed)
+{
+    hone_model *model = open_model(folder, method, compute, true);
+    hone_weight_source *golden = open_golden(folder);
+    hone_packer *packer = pack_rows(folder, model);
+    hone_batch batch = hone_packer_batch(packer);
+    hone_plan_options options = {.rows = batch.target.rows,
+                                 .source_rows = batch.source.rows,
+                                 .compute = model->compute,
+                                 .training = true,
+                                 .checkpointing = checkpointing};
+    hone_execution execution = {.batch = &batch};
+    execution.head.loss_scale = 1.0f / (float)hone_packer_labels(packer);
+    run(model, &options, RUNS, &execution);
+    char prefix[64];
+    size_t compared = 0;
+    distance all = {0};
+    snprintf(prefix, sizeof prefix, "%s.gradient.", method);
+    for (size_t i = 0; i < hone_weight_source_count(golden); i++) {
+        const hone_stored_tensor *stored = hone_weight_source_at(golden, i);
+        if (strncmp(stored->name, prefix, strlen(prefix)) != 0)
+            continue;
+        distance one = measure_gradient(model, golden, stored, method);
+        if (allowed > 0 && !(sqrt(one.difference) <= allowed * (sqrt(one.size) + 1e-3)))
+            fail_msg("%s: gradient off by %g of %g", stored->name, sqrt(one.difference),
+                     sqrt(one.size));
+        all.difference += one.difference;
+        all.size += one.size;
+        compared++;
+    }
+    assert_int_equal(compared, model->parameters.count);
+    hone_packer_free(packer);
+    hone_weight_source_close(golden);
+    hone_model_close(model);
+    return sqrt(all.difference / all.size);
+}
+
+static const char *const methods[] = {"lora", "ia3", "full"};
+
+static void every_gradient_equals_the_oracles(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++)
+        for (size_t m = 0; m < sizeof methods / sizeof methods[0]; m++)
+            for (int checkpointing = 0; checkpointing < 2; checkpointing++)
+                compare_gradients(folders[f], methods[m], "f32", checkpointing == 1, 1e-3);
+}
+
+/* As far off as PyTorch's own, or a little more. Values of two types meet in models that read the
+ * residual stream without a norm. */
+static void gradients_in_bf16_are_as_near_as_the_oracles(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
+        hone_json *golden = open_facts(folders[f]);
+        for (size_t m = 0; m < sizeof methods / sizeof methods[0]; m++)
+            for (int checkpointing = 0; checkpointing < 2; checkpointing++) {
+                double theirs;
+                assert_true(
+                    hone_json_real(golden_member(golden, methods[m], "bfloat16_error"), &theirs));
+                double ours =
+                    compare_gradients(folders[f], methods[m], "bf16", checkpointing == 1, 0);
+                if (!(ours <= 1.25 * theirs + 0.002))
+                    fail_msg("%s %s: bf16 gradients off by %.4f, the oracle's by %.4f", folders[f],
+                             methods[m], ours, theirs);
+            }
+        hone_json_free(golden);
+    }
 }
 
 static void set_golden(hone_json *golden, const hone_option_set *sets, const char *key,
@@ -338,11 +385,8 @@ static void check_losses(const char *folder, const char *method)
     hone_run_settings settings;
     hone_option_set sets[HONE_RUN_SETS];
     hone_trainer *trainer;
-    hone_json *golden;
-    char path[160];
+    hone_json *golden = open_facts(folder);
     bool done = false;
-    golden_path(path, folder, "golden.json");
-    check(hone_json_load(path, 1 << 20, &golden, &error));
     golden_settings(folder, method, golden, &settings);
     check(hone_trainer_create(&settings, NULL, &trainer, &error));
     hone_json *losses = golden_member(golden, method, "losses");
@@ -382,6 +426,7 @@ int main(void)
         cmocka_unit_test(logits_equal_the_oracles),
         cmocka_unit_test(with_an_adapter_of_peft_too),
         cmocka_unit_test(every_gradient_equals_the_oracles),
+        cmocka_unit_test(gradients_in_bf16_are_as_near_as_the_oracles),
         cmocka_unit_test(losses_of_twenty_steps_equal_the_oracles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

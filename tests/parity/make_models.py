@@ -7,7 +7,8 @@ Each folder OUT_DIR/<family>-*/ is a model as the hub may hold it, with a file l
                           of an encoder-decoder model pairs of source and target
     lora/ ia3/            adapters as PEFT writes them, every value random: where training starts
     lora-final/ ia3-final/  the same after the 20 steps
-    golden.json           versions, settings, losses and gradient norms of the steps
+    golden.json           versions, settings, losses and gradient norms of the steps, and how far
+                          gradients are off where PyTorch computes in bfloat16
     golden.safetensors    `probe.ids` (with `probe.source_ids`), `probe.logits`, `<method>.gradient.<name>` of step 1 and
                           `<method>.final_logits`; method is lora, ia3 or full
 ROUNDED are copies in a smaller type, with golden.safetensors of the probe only; the oracle computes
@@ -278,6 +279,14 @@ def probe_tensors(probe, logits):
     return tensors
 
 
+def bfloat16_error(model, gradients, rows):
+    """How far PyTorch's gradients are from those in float32 when all of it is bfloat16: the length of
+    the difference relative to their own, all tensors as one vector."""
+    half = oracle.gradients(copy.deepcopy(model).bfloat16(), rows)
+    off = sum(((half[key].float() - value) ** 2).sum() for key, value in gradients.items())
+    return (off / sum((value ** 2).sum() for value in gradients.values())).sqrt().item()
+
+
 def write_golden(name, seed):
     rows = oracle.read_rows(f"{name}/rows.jsonl")
     probe = rows[1]
@@ -291,8 +300,9 @@ def write_golden(name, seed):
         model = starting_model(name, method, seed + number)
         if method != "full":
             save_adapter(model, f"{name}/{method}")
-        for key, gradient in oracle.gradients(model, rows[:BATCH]).items():
-            tensors[f"{method}.gradient.{key}"] = gradient
+        gradients = oracle.gradients(model, rows[:BATCH])
+        tensors |= {f"{method}.gradient.{key}": value for key, value in gradients.items()}
+        error = bfloat16_error(model, gradients, rows[:BATCH])
         exact = copy.deepcopy(model).double()
         how = (rows, BATCH, STEPS, LEARNING_RATE, WEIGHT_DECAY, MAX_GRAD_NORM)
         losses, norms = oracle.train(model, *how)
@@ -300,7 +310,7 @@ def write_golden(name, seed):
         if method != "full":
             save_adapter(model, f"{name}/{method}-final")
         tensors[f"{method}.final_logits"] = oracle.document_logits(model, probe)
-        facts[method] = {"losses": losses, "grad_norms": norms}
+        facts[method] = {"losses": losses, "grad_norms": norms, "bfloat16_error": error}
     save_tensors(tensors, f"{name}/golden.safetensors")
     write_json(f"{name}/golden.json", facts)
 
