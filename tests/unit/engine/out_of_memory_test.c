@@ -401,6 +401,7 @@ static void opening_a_model(void **state)
         {"open, bf16 in bf16", open_and_close, GOLDEN("gpt2-odd-bf16"), NULL, NULL, "bf16", NULL},
         {"open, shards", open_and_close, GOLDEN("gpt2-sharded"), NULL, NULL, NULL, NULL},
         {"open, .bin", open_and_close, GOLDEN("gpt2-bin"), NULL, NULL, NULL, NULL},
+        {"open, OPT in shards of .bin", open_and_close, GOLDEN("opt-post"), NULL, NULL, NULL, NULL},
         {"open, tokenizer.json", open_and_close, spoken, NULL, NULL, NULL, NULL},
         {"open, PEFT's LoRA", open_and_close, GOLDEN("gpt2-sharded"), GOLDEN("gpt2-sharded/lora"),
          NULL, NULL, NULL},

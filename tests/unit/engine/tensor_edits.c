@@ -65,7 +65,9 @@ static void apply(const edit *e)
         break;
     case SET: {
         int64_t n = tensor->shape[0] * (tensor->dims > 1 ? tensor->shape[1] : 1);
-        work.values[0][((const float *)tensor->data - work.values[0]) + n / 2] = e->value;
+        for (size_t i = 0; i < MOST_TENSORS; i++)
+            if (tensor->data == work.values[i])
+                work.values[i][n / 2] = e->value;
         break;
     }
     case STRIP: break;
