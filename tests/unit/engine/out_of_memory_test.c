@@ -197,6 +197,7 @@ static hone_status generate(const job *j, outcome *result, hone_error *error)
                                        .temperature = 1.0,
                                        .top_p = 0.9,
                                        .repetition_penalty = 1.1,
+                                       .num_beams = 1,
                                        .num_return_sequences = 2,
                                        .decode_batch_size = 3};
     hone_generate_options options = {
