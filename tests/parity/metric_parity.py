@@ -417,7 +417,8 @@ GOLDEN_TEXTS = [
     ("generalization relational conditional valenci digitizer conformably radically differently vilely analogously", ["generalize relate condition valence digitize conform radical different vile analogous"]),
     ("dying skies flies flied agreed feed hopping falling hissing fizzed failing filing", ["die sky fly fly agree feed hop fall hiss fizz fail file"]),
     ("1 2 3 4 5 6 7 8 9", ["1 2 3 4 5 6 7 8 9"]), ("same words in every place of it", ["same words in every place of it", "other"]),
-    ("an answer, the Answer!", ["answer answer"]), ("(hi) 'quoted' word, x", ["hi quoted word x"]), ("tab\tand\u00a0nbsp\u2003space", ["tab and nbsp space"]),
+    ("one two three four five", ["one two three four six seven", "one two three four"]), ("a b", ["a b\na b"]), ("b\na b\nc", ["a b\nc b\nb"]),
+    ("theatre", ["atre"]), ("éa", ["é"]), ("aé", ["é"]), ("b the é a-b", ["b é ab"]), ("a b", ["a b c d", "a"]), ("an answer, the Answer!", ["answer answer"]), ("(hi) 'quoted' word, x", ["hi quoted word x"]), ("tab\tand\u00a0nbsp\u2003space", ["tab and nbsp space"]),
 ]
 GOLDEN_STEMS = """sky skies dying lying tying news innings outing cannings howe proceed exceed succeed caresses ponies ties caress cats dies flies
 died spied feed agreed plastered bled motoring sing conflated troubled sized hopping tanned falling hissing fizzed failing filing happy sky enjoy
@@ -425,7 +426,7 @@ spy by syzygy yyyy relational conditional rational valenci hesitanci digitizer c
 predication operator feudalism decisiveness hopefulness callousness formaliti sensitiviti sensibiliti hopefulli geologi archaeologi triplicate formative
 formalize electriciti electrical hopeful goodness revival allowance inference airliner gyroscopic adjustable defensible irritant replacement adjustment
 dependent adoption homologou communism activate angulariti homologous effective bowdlerize probate rate cease controll roll oed ing eed ied es 2nd x86s
-rationalli owing use using used sion tion nation""".split()
+rationalli organizationalli conditionalli owing use using used sion tion nation""".split()
 
 
 def golden_rows():

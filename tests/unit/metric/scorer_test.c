@@ -63,18 +63,18 @@ static void means_are_over_rows(void **state)
     add_row(scorer, "the cat sat on the mat", "the cat is on the mat");
     add_row(scorer, "one", "one one one");
     hone_score score = result_of(scorer, "rouge1");
-    assert_float_equal(score.precision, (5.0 / 6 + 1) / 2, 1e-15);
-    assert_float_equal(score.recall, (5.0 / 6 + 1.0 / 3) / 2, 1e-15);
-    assert_float_equal(score.value, (5.0 / 6 + 1.0 / 2) / 2, 1e-15);
+    assert_near(score.precision, (5.0 / 6 + 1) / 2, 1e-15);
+    assert_near(score.recall, (5.0 / 6 + 1.0 / 3) / 2, 1e-15);
+    assert_near(score.value, (5.0 / 6 + 1.0 / 2) / 2, 1e-15);
     assert_true(isnan(score.low) && isnan(score.high));
-    assert_float_equal(result_of(scorer, "rouge2").value, 0.6 / 2, 1e-15);
+    assert_near(result_of(scorer, "rouge2").value, 0.6 / 2, 1e-15);
     assert_string_equal(
         score.signature,
         "nrefs:1|case:lc|tok:rouge|stem:no|f:1|examples:2|version:hone-" HONE_VERSION);
     hone_scorer_reset(scorer);
     assert_int_equal(hone_scorer_rows(scorer), 0);
     add_row(scorer, "a", "a");
-    assert_float_equal(result_of(scorer, "rougeL").value, 1, 0);
+    assert_near(result_of(scorer, "rougeL").value, 1, 0);
     hone_scorer_free(scorer);
 }
 
@@ -85,9 +85,9 @@ static void the_best_of_several_references_counts(void **state)
     hone_text references[] = {text_of("x y"), text_of("b a"), text_of("a b z")};
     hone_error error;
     assert_int_equal(hone_scorer_add(scorer, text_of("a b"), references, 3, &error), HONE_OK);
-    assert_float_equal(result_of(scorer, "rouge1").value, 1, 1e-15);
-    assert_float_equal(result_of(scorer, "rouge2").value, 2.0 / 3, 1e-15);
-    assert_float_equal(result_of(scorer, "rougeL").value, 0.8, 1e-15);
+    assert_near(result_of(scorer, "rouge1").value, 1, 1e-15);
+    assert_near(result_of(scorer, "rouge2").value, 2.0 / 3, 1e-15);
+    assert_near(result_of(scorer, "rougeL").value, 0.8, 1e-15);
     assert_memory_equal(result_of(scorer, "rougeL").signature, "nrefs:3|bs:10|seed:12345|", 25);
     add_row(scorer, "a", "a");
     assert_memory_equal(result_of(scorer, "rougeL").signature, "nrefs:var|", 10);
@@ -113,6 +113,19 @@ static void intervals_are_seeded_and_hold_the_mean(void **state)
     assert_non_null(strstr(d.signature, "|ci:0.5|"));
     for (int k = 0; k < 4; k++)
         hone_scorer_free(all[k]);
+}
+
+/* Half of 400 right: the standard error is 0.025, and 1.96 of them are on either side. */
+static void intervals_are_as_wide_as_theory_has_it(void **state)
+{
+    (void)state;
+    hone_scorer *scorer = MAKE("metrics=accuracy", "bootstrap_samples=20000");
+    for (int i = 0; i < 400; i++)
+        add_row(scorer, "a", i % 2 == 0 ? "a" : "b");
+    hone_score score = result_of(scorer, "accuracy");
+    assert_near(score.low, 0.5 - 1.96 * 0.025, 0.003);
+    assert_near(score.high, 0.5 + 1.96 * 0.025, 0.003);
+    hone_scorer_free(scorer);
 }
 
 static void comparisons_tell_better_from_worse_and_same(void **state)
@@ -150,19 +163,19 @@ static void macro_f1_is_over_the_labels_that_occur(void **state)
         {"yes", " yes"}, {"no\n", "no"}, {"yes", "no"}, {"maybe", "yes"}, {"YES", "no"}};
     for (size_t i = 0; i < 4; i++)
         add_row(scorer, rows[i][0], rows[i][1]);
-    assert_float_equal(result_of(scorer, "accuracy").value, 0.5, 0);
+    assert_near(result_of(scorer, "accuracy").value, 0.5, 0);
     double yes = 2.0 * 1 / (2 + 2), no = 2.0 * 1 / (1 + 2);
     hone_score score = result_of(scorer, "macro_f1");
-    assert_float_equal(score.value, (yes + no + 0) / 3, 1e-15);
+    assert_near(score.value, (yes + no + 0) / 3, 1e-15);
     assert_true(score.low <= score.value && score.value <= score.high);
     hone_scorer_reset(scorer);
     add_row(scorer, "b", "b");
-    assert_float_equal(result_of(scorer, "macro_f1").value, 1, 0);
+    assert_near(result_of(scorer, "macro_f1").value, 1, 0);
     hone_scorer_free(scorer);
     scorer = MAKE("metrics=accuracy,macro_f1", "lowercase=true");
     add_row(scorer, "YES", "yes");
-    assert_float_equal(result_of(scorer, "accuracy").value, 1, 0);
-    assert_float_equal(result_of(scorer, "macro_f1").value, 1, 0);
+    assert_near(result_of(scorer, "accuracy").value, 1, 0);
+    assert_near(result_of(scorer, "macro_f1").value, 1, 0);
     hone_scorer_free(scorer);
 }
 
@@ -173,12 +186,12 @@ static void any_of_several_labels_is_right(void **state)
     hone_text references[] = {text_of("a"), text_of("b")};
     hone_error error;
     assert_int_equal(hone_scorer_add(scorer, text_of("b"), references, 2, &error), HONE_OK);
-    assert_float_equal(result_of(scorer, "accuracy").value, 1, 0);
-    assert_float_equal(result_of(scorer, "macro_f1").value, 1, 0);
-    assert_float_equal(result_of(scorer, "exact_match").value, 1, 0);
+    assert_near(result_of(scorer, "accuracy").value, 1, 0);
+    assert_near(result_of(scorer, "macro_f1").value, 1, 0);
+    assert_near(result_of(scorer, "exact_match").value, 1, 0);
     assert_int_equal(hone_scorer_add(scorer, text_of("c"), references, 2, &error), HONE_OK);
-    assert_float_equal(result_of(scorer, "accuracy").value, 0.5, 0);
-    assert_float_equal(result_of(scorer, "macro_f1").value, 1.0 / 3, 1e-15);
+    assert_near(result_of(scorer, "accuracy").value, 0.5, 0);
+    assert_near(result_of(scorer, "macro_f1").value, 1.0 / 3, 1e-15);
     hone_scorer_free(scorer);
 }
 
@@ -192,9 +205,9 @@ static void a_row_has_a_value_of_its_own(void **state)
     add_row(scorer, "x", "y");
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(hone_scorer_row_value(scorer, i, 0, &value, &error), HONE_OK);
-        assert_float_equal(value, i == 0 ? 100 : 1, 1e-12);
+        assert_near(value, i == 0 ? 100 : 1, 1e-12);
         assert_int_equal(hone_scorer_row_value(scorer, i, 1, &value, &error), HONE_OK);
-        assert_float_equal(value, 0, 0);
+        assert_near(value, 0, 0);
     }
     hone_scorer_free(scorer);
 }
@@ -209,12 +222,12 @@ static void bytes_that_are_no_text_are_scored(void **state)
               empty = {NULL, 0};
     hone_error error;
     assert_int_equal(hone_scorer_add(scorer, prediction, &prediction, 1, &error), HONE_OK);
-    assert_float_equal(result_of(scorer, "chrf").value, 100, 1e-12);
-    assert_float_equal(result_of(scorer, "accuracy").value, 1, 0);
+    assert_near(result_of(scorer, "chrf").value, 100, 1e-12);
+    assert_near(result_of(scorer, "accuracy").value, 1, 0);
     assert_int_equal(hone_scorer_add(scorer, empty, &empty, 1, &error), HONE_OK);
     assert_int_equal(hone_scorer_add(scorer, prediction, &empty, 1, &error), HONE_OK);
     assert_int_equal(hone_scorer_add(scorer, empty, &prediction, 1, &error), HONE_OK);
-    assert_float_equal(result_of(scorer, "accuracy").value, 0.5, 0);
+    assert_near(result_of(scorer, "accuracy").value, 0.5, 0);
     hone_scorer_free(scorer);
 }
 
@@ -240,6 +253,7 @@ int main(void)
         cmocka_unit_test(means_are_over_rows),
         cmocka_unit_test(the_best_of_several_references_counts),
         cmocka_unit_test(intervals_are_seeded_and_hold_the_mean),
+        cmocka_unit_test(intervals_are_as_wide_as_theory_has_it),
         cmocka_unit_test(comparisons_tell_better_from_worse_and_same),
         cmocka_unit_test(macro_f1_is_over_the_labels_that_occur),
         cmocka_unit_test(any_of_several_labels_is_right),
