@@ -1,4 +1,5 @@
 /* hone eval: loss and perplexity of a model on a data file, and log-probabilities of its tokens. */
+#include "bar.h"
 #include "flags.h"
 #include "print.h"
 #include "stop.h"
@@ -8,7 +9,6 @@
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* clang-format off */
@@ -43,7 +43,7 @@ typedef struct logprob_file {
 
 typedef struct evaluating {
     logprob_file logprobs;
-    time_t told; /* when progress was last shown */
+    cli_bar bar;
 } evaluating;
 
 static hone_status file_failed(const logprob_file *out, hone_error *error)
@@ -118,21 +118,9 @@ static void write_logprobs(void *context, int64_t document, const int32_t *ids,
     fputs("]}\n", file);
 }
 
-/* On a terminal one live line; elsewhere a line now and then, so that a log of a long measurement
- * shows that it goes on. */
 static int show_progress(void *context, int64_t done, int64_t total)
 {
-    enum { PAUSE = 30 }; /* seconds between lines */
-    evaluating *state = context;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r%lld of %lld documents\033[K%s", (long long)done, (long long)total,
-                done == total ? "\r\033[K" : "");
-    } else if (done < total && now.tv_sec - state->told >= PAUSE) {
-        fprintf(stderr, "%lld of %lld documents\n", (long long)done, (long long)total);
-        state->told = now.tv_sec;
-    }
+    cli_bar_show(&((evaluating *)context)->bar, done, total);
     return cli_stop_signal() != 0;
 }
 
@@ -201,12 +189,11 @@ static hone_status evaluate(const eval_flags *flags, const hone_model_settings *
             .progress = show_progress,
             .context = &state,
         };
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        state.told = now.tv_sec;
+        cli_bar_begin(&state.bar, "documents");
         cli_stop_watch(true, NULL);
         status = hone_evaluate(model, &request, &result, error);
         cli_stop_watch(false, NULL);
+        cli_bar_end(&state.bar);
     }
     status = close_logprobs(&state.logprobs, status, error);
     if (status == HONE_OK)

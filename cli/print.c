@@ -6,6 +6,8 @@
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 /* Length of the UTF-8 character at text, or 0 when there is none. */
 static size_t character(const unsigned char *text, size_t length)
@@ -135,6 +137,31 @@ void cli_format_bytes(double bytes, char buffer[32])
         unit++;
     }
     snprintf(buffer, 32, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+}
+
+void cli_format_duration(double seconds, char buffer[32])
+{
+    long long s = seconds > 0 ? (long long)(seconds + 0.5) : 0;
+    if (s >= 3600)
+        snprintf(buffer, 32, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(buffer, 32, "%lld:%02lld", s / 60, s % 60);
+}
+
+void cli_live_line(char *line)
+{
+    struct winsize window;
+    /* A line that wraps could not be drawn over. */
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 &&
+        strlen(line) >= window.ws_col)
+        line[window.ws_col - 1] = '\0';
+    fprintf(stderr, "\r%s\033[K", line);
+    fflush(stderr);
+}
+
+void cli_live_clear(void)
+{
+    fputs("\r\033[K", stderr);
 }
 
 hone_status cli_finish_output(hone_error *error)

@@ -32,6 +32,11 @@ void cli_print_error(const char *command, const hone_error *error);
 void cli_print_remarks(void);
 /* "1.5 GiB" */
 void cli_format_bytes(double bytes, char buffer[32]);
+/* "1:02:03" or "2:03" */
+void cli_format_duration(double seconds, char buffer[32]);
+/* Draws a line over the last one of a terminal's stderr, cut where it would wrap. */
+void cli_live_line(char *line);
+void cli_live_clear(void);
 /* HONE_IO when what was printed on stdout did not all get out. */
 hone_status cli_finish_output(hone_error *error);
 

@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 void cli_progress_init(cli_progress *progress, bool quiet, int64_t logging_steps)
@@ -23,15 +22,6 @@ static double seconds_between(struct timespec from, struct timespec to)
     return (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
 }
 
-static void format_duration(double seconds, char buffer[32])
-{
-    long long s = seconds > 0 ? (long long)(seconds + 0.5) : 0;
-    if (s >= 3600)
-        snprintf(buffer, 32, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
-    else
-        snprintf(buffer, 32, "%lld:%02lld", s / 60, s % 60);
-}
-
 /* The time left from the mean step of this process; "" after the first step and the last. */
 static void format_left(const cli_progress *progress, struct timespec now, char buffer[48])
 {
@@ -41,7 +31,8 @@ static void format_left(const cli_progress *progress, struct timespec now, char 
         return;
     char duration[32];
     double each = seconds_between(progress->begin, now) / (double)done;
-    format_duration(each * (double)(progress->step.total_steps - progress->step.step), duration);
+    cli_format_duration(each * (double)(progress->step.total_steps - progress->step.step),
+                        duration);
     snprintf(buffer, 48, "  %s left", duration);
 }
 
@@ -56,24 +47,11 @@ static void format_step(const cli_progress *progress, struct timespec now, char 
              step->tokens_per_second, memory, left);
 }
 
-static void clear_line(cli_progress *progress)
-{
-    if (progress->shown)
-        fputs("\r\033[K", stderr);
-    progress->shown = false;
-}
-
 static void draw_line(cli_progress *progress, struct timespec now)
 {
     char line[256];
-    struct winsize window;
     format_step(progress, now, line, sizeof line);
-    /* A line that wraps could not be drawn over. */
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 &&
-        strlen(line) >= window.ws_col)
-        line[window.ws_col - 1] = '\0';
-    fprintf(stderr, "\r%s\033[K", line);
-    fflush(stderr);
+    cli_live_line(line);
     progress->shown = true;
     progress->drawn = now;
 }
@@ -105,7 +83,9 @@ static void show_text(cli_progress *progress, const char *title, const char *tex
 {
     if (progress->quiet || text == NULL)
         return;
-    clear_line(progress);
+    if (progress->shown)
+        cli_live_clear();
+    progress->shown = false;
     fprintf(stderr, "%s%s\n", title, text);
 }
 

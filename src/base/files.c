@@ -239,6 +239,16 @@ void hone_writer_abandon(hone_writer *writer)
     writer_release(writer);
 }
 
+hone_status hone_writer_rename(hone_writer *writer, const char *path, hone_error *error)
+{
+    char *copy = hone_strdup(path);
+    if (copy == NULL)
+        return hone_fail_memory(error, path, strlen(path));
+    hone_free(writer->path);
+    writer->path = copy;
+    return HONE_OK;
+}
+
 hone_status hone_file_write(const char *path, const void *data, size_t size, hone_error *error)
 {
     hone_writer writer;

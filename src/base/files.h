@@ -37,6 +37,8 @@ hone_status hone_writer_put(hone_writer *writer, const void *data, size_t size, 
 /* Flush, fsync, close, rename, fsync of the folder. On failure the temporary file is removed. */
 hone_status hone_writer_commit(hone_writer *writer, hone_error *error);
 void hone_writer_abandon(hone_writer *writer);
+/* Changes the name, in the same folder, that commit will give. */
+hone_status hone_writer_rename(hone_writer *writer, const char *path, hone_error *error);
 /* The three together. */
 hone_status hone_file_write(const char *path, const void *data, size_t size, hone_error *error);
 

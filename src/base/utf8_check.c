@@ -52,3 +52,16 @@ size_t hone_utf8_valid(const char *text, size_t length)
     }
     return at;
 }
+
+size_t hone_utf8_repair(const char *text, size_t length, char *out)
+{
+    static const char replacement[] = {'\xEF', '\xBF', '\xBD'};
+    size_t used = 0;
+    for (size_t i = 0; i < length;) {
+        size_t size = hone_utf8_length(text + i, length - i);
+        memcpy(out + used, size > 0 ? text + i : replacement, size > 0 ? size : 3);
+        used += size > 0 ? size : 3;
+        i += size > 0 ? size : 1;
+    }
+    return used;
+}

@@ -8,5 +8,8 @@
 size_t hone_utf8_length(const char *text, size_t length);
 /* Length of the longest valid beginning: `length` when all is valid. */
 size_t hone_utf8_valid(const char *text, size_t length);
+/* Copies text; each byte that is none becomes U+FFFD. `out` has room for 3 * length bytes. Returns
+ * the bytes written. */
+size_t hone_utf8_repair(const char *text, size_t length, char *out);
 
 #endif

@@ -1,6 +1,6 @@
-/* Prompts: see prompts.h. The ids of all prompts stand one after the other; the list of borrowed
- * slices is made anew after the ids have moved. What becomes of a prompt is what training makes of
- * the source of a pair: see data/row_encoder.h. */
+/* Prompts: see prompts.h. The ids of all prompts stand one after the other, as do the texts of kept
+ * rows; borrowed slices of ids are made anew after the ids have moved. What becomes of a prompt is
+ * what training makes of the source of a pair: see data/row_encoder.h. */
 #include <hone/prompts.h>
 
 #include "base/json.h"
@@ -10,6 +10,13 @@
 
 #include <string.h>
 
+/* Places of a row's parts in the texts and ids of kept rows. */
+typedef struct kept_row {
+    bool has_prompt, has_reference;
+    size_t text, ids; /* the first byte, the prompt's and then the reference's; the first id */
+    size_t prompt_length, reference_length, id_count;
+} kept_row;
+
 struct hone_prompts {
     const hone_tokenizer *tokenizer; /* or NULL */
     int64_t vocabulary;
@@ -18,6 +25,14 @@ struct hone_prompts {
     size_t id_count, id_capacity;
     hone_prompt *list; /* list[i].ids is set by renew */
     size_t count, capacity;
+
+    bool keeps_rows;
+    kept_row *rows; /* (count), where rows are kept */
+    size_t row_capacity;
+    char *texts;
+    size_t text_size, text_capacity;
+    int32_t *row_ids;
+    size_t row_id_count, row_id_capacity;
 };
 
 hone_status hone_prompts_create(const hone_model *model, hone_prompts **out, hone_error *error)
@@ -37,13 +52,86 @@ void hone_prompts_free(hone_prompts *prompts)
         return;
     hone_free(prompts->ids);
     hone_free(prompts->list);
+    hone_free(prompts->rows);
+    hone_free(prompts->texts);
+    hone_free(prompts->row_ids);
     hone_free(prompts);
 }
 
-static void renew(hone_prompts *prompts)
+/* ---- kept rows ---------------------------------------------------------------------------- */
+
+void hone_prompts_keep_rows(hone_prompts *prompts)
 {
-    const int32_t *ids = prompts->ids;
-    for (size_t i = 0; i < prompts->count; i++) {
+    prompts->keeps_rows = true;
+}
+
+hone_prompt_row hone_prompts_row(const hone_prompts *prompts, int64_t number)
+{
+    hone_prompt_row row = {0};
+    if (prompts->rows == NULL || (size_t)number >= prompts->row_capacity)
+        return row;
+    const kept_row *kept = &prompts->rows[number];
+    if (kept->has_prompt) {
+        row.prompt = prompts->texts + kept->text;
+        row.prompt_length = kept->prompt_length;
+    }
+    if (kept->has_reference) {
+        row.reference = prompts->texts + kept->text + kept->prompt_length;
+        row.reference_length = kept->reference_length;
+    }
+    if (kept->id_count > 0) {
+        row.reference_ids = prompts->row_ids + kept->ids;
+        row.reference_count = (int64_t)kept->id_count;
+    }
+    return row;
+}
+
+/* Keeps the row of the prompt that is added next. */
+static hone_status keep_row(hone_prompts *prompts, const hone_prompt_row *row, hone_error *error)
+{
+    size_t bytes = row->prompt_length + row->reference_length;
+    if (!prompts->keeps_rows)
+        return HONE_OK;
+    size_t had = prompts->row_capacity;
+    if (!hone_array_reserve((void **)&prompts->rows, &prompts->row_capacity, prompts->count + 1,
+                            sizeof *prompts->rows) ||
+        !hone_array_reserve((void **)&prompts->texts, &prompts->text_capacity,
+                            prompts->text_size + bytes + 1, 1) ||
+        !hone_array_reserve((void **)&prompts->row_ids, &prompts->row_id_capacity,
+                            prompts->row_id_count + (size_t)row->reference_count + 1,
+                            sizeof *prompts->row_ids))
+        return hone_fail_memory(error, "rows of prompts", bytes);
+    /* Those that were added before rows were kept, and those to come, have none. */
+    if (prompts->row_capacity > had)
+        memset(prompts->rows + had, 0, (prompts->row_capacity - had) * sizeof *prompts->rows);
+    prompts->rows[prompts->count] = (kept_row){.has_prompt = row->prompt != NULL,
+                                               .has_reference = row->reference != NULL,
+                                               .text = prompts->text_size,
+                                               .ids = prompts->row_id_count,
+                                               .prompt_length = row->prompt_length,
+                                               .reference_length = row->reference_length,
+                                               .id_count = (size_t)row->reference_count};
+    char *at = prompts->texts + prompts->text_size;
+    if (row->prompt_length > 0)
+        memcpy(at, row->prompt, row->prompt_length);
+    if (row->reference_length > 0)
+        memcpy(at + row->prompt_length, row->reference, row->reference_length);
+    if (row->reference_count > 0)
+        memcpy(prompts->row_ids + prompts->row_id_count, row->reference_ids,
+               (size_t)row->reference_count * sizeof *prompts->row_ids);
+    prompts->text_size += bytes;
+    prompts->row_id_count += (size_t)row->reference_count;
+    return HONE_OK;
+}
+
+/* ---- ids ---------------------------------------------------------------------------------- */
+
+/* Sets the slices of ids from prompt `first` on. */
+static void renew(hone_prompts *prompts, size_t first)
+{
+    const int32_t *ids =
+        first == 0 ? prompts->ids : prompts->list[first - 1].ids + prompts->list[first - 1].count;
+    for (size_t i = first; i < prompts->count; i++) {
         prompts->list[i].ids = ids;
         ids += prompts->list[i].count;
     }
@@ -61,6 +149,7 @@ static hone_status add_prompt(hone_prompts *prompts, pieces p, const hone_data_s
                               hone_error *error)
 {
     size_t first = p.bos >= 0, last = p.eos >= 0, length = first + p.count + last;
+    const int32_t *before = prompts->ids;
     if (!hone_array_reserve((void **)&prompts->ids, &prompts->id_capacity,
                             prompts->id_count + length + 1, sizeof *prompts->ids) ||
         !hone_array_reserve((void **)&prompts->list, &prompts->capacity, prompts->count + 1,
@@ -82,7 +171,7 @@ static hone_status add_prompt(hone_prompts *prompts, pieces p, const hone_data_s
     }
     prompts->id_count += length;
     prompts->list[prompts->count++].count = (int64_t)length;
-    renew(prompts);
+    renew(prompts, prompts->ids == before ? prompts->count - 1 : 0);
     return HONE_OK;
 }
 
@@ -114,6 +203,20 @@ static hone_status encode(hone_prompts *prompts, const char *text, size_t length
 static hone_status add_record(hone_prompts *prompts, const hone_record *record,
                               const hone_data_settings *settings, hone_error *error)
 {
+    bool pair = record->form == HONE_RECORD_PAIR, pair_ids = record->form == HONE_RECORD_PAIR_IDS;
+    bool text = record->form == HONE_RECORD_TEXT;
+    const hone_prompt_row row = {.prompt = pair   ? record->source
+                                           : text ? record->text
+                                                  : NULL,
+                                 .prompt_length = pair   ? record->source_length
+                                                  : text ? record->text_length
+                                                         : 0,
+                                 .reference = pair ? record->text : NULL,
+                                 .reference_length =
+                                     pair && record->text != NULL ? record->text_length : 0,
+                                 .reference_ids = record->ids,
+                                 .reference_count = pair_ids ? (int64_t)record->count : 0};
+    HONE_TRY(keep_row(prompts, &row, error));
     pieces ids = {-1, -1, record->ids, record->count};
     pieces source_ids = {-1, -1, record->source_ids, record->source_count};
     switch (record->form) {
@@ -162,6 +265,8 @@ hone_status hone_prompts_add_text(hone_prompts *prompts, const char *text, size_
 {
     if (settings != NULL && settings->prompt_template != NULL)
         return add_templated(prompts, text, length, settings, error);
+    const hone_prompt_row row = {.prompt = text, .prompt_length = length};
+    HONE_TRY(keep_row(prompts, &row, error));
     return encode(prompts, text, length, settings, error);
 }
 
@@ -177,9 +282,10 @@ static hone_status add_item(hone_prompts *prompts, const hone_item_reader *file,
 }
 
 hone_status hone_prompts_add_file(hone_prompts *prompts, const char *path,
-                                  const hone_data_settings *settings, int64_t *skipped,
-                                  hone_error *error)
+                                  const hone_data_settings *settings, int64_t limit,
+                                  int64_t *skipped, hone_error *error)
 {
+    size_t most = limit > 0 ? prompts->count + (size_t)limit : SIZE_MAX;
     bool skip = settings->on_bad_line != NULL && strcmp(settings->on_bad_line, "skip") == 0;
     if (skipped != NULL)
         *skipped = 0;
@@ -188,7 +294,7 @@ hone_status hone_prompts_add_file(hone_prompts *prompts, const char *path,
     hone_item_reader *file = NULL;
     HONE_TRY(hone_document_reader_init(&reader, settings, true, error));
     hone_status status = hone_item_reader_open(path, false, &file, error);
-    while (status == HONE_OK) {
+    while (status == HONE_OK && prompts->count < most) {
         hone_item item;
         status = hone_item_reader_next(file, &item, error);
         if (status != HONE_OK || item.text == NULL)

@@ -112,7 +112,6 @@ typedef struct sample {
 /* Tokens may end inside a character, and logs are UTF-8: what is none becomes U+FFFD. */
 static void keep_sample(void *context, const hone_generated *generated)
 {
-    static const char replacement[] = "\xEF\xBF\xBD";
     sample *kept = context;
     kept->finished = true;
     size_t size;
@@ -120,16 +119,10 @@ static void keep_sample(void *context, const hone_generated *generated)
         !hone_size_mul(generated->length, 3, &size))
         return;
     kept->text = hone_alloc(size + 1);
-    kept->length = 0;
-    for (size_t i = 0; i < generated->length && kept->text != NULL;) {
-        size_t length = hone_utf8_length(generated->text + i, generated->length - i);
-        memcpy(kept->text + kept->length, length > 0 ? generated->text + i : replacement,
-               length > 0 ? length : 3);
-        kept->length += length > 0 ? length : 3;
-        i += length > 0 ? length : 1;
-    }
-    if (kept->text != NULL)
-        kept->text[kept->length] = '\0';
+    if (kept->text == NULL)
+        return;
+    kept->length = hone_utf8_repair(generated->text, generated->length, kept->text);
+    kept->text[kept->length] = '\0';
 }
 
 /* Mostly what the model finds likely, with some variety: fixed settings, so that the samples of a

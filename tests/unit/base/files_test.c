@@ -116,6 +116,21 @@ static void a_writer_replaces_the_file_only_on_commit(void **state)
     hone_names_free(names, count);
 }
 
+static void a_writer_can_change_its_name(void **state)
+{
+    (void)state;
+    hone_writer writer;
+    char first[300], second[300];
+    snprintf(first, sizeof first, "%s", in("first"));
+    snprintf(second, sizeof second, "%s", in("second"));
+    assert_int_equal(hone_writer_open(&writer, first, NULL), HONE_OK);
+    assert_int_equal(hone_writer_put(&writer, "text", 4, NULL), HONE_OK);
+    assert_int_equal(hone_writer_rename(&writer, second, NULL), HONE_OK);
+    assert_int_equal(hone_writer_commit(&writer, NULL), HONE_OK);
+    assert_false(hone_file_exists(first));
+    assert_holds(second, "text");
+}
+
 static void large_writes_keep_their_order(void **state)
 {
     (void)state;
@@ -223,6 +238,7 @@ int main(void)
         cmocka_unit_test(refuses_folders_pipes_and_missing_files),
         cmocka_unit_test(a_read_past_the_end_names_what_is_missing),
         cmocka_unit_test(a_writer_replaces_the_file_only_on_commit),
+        cmocka_unit_test(a_writer_can_change_its_name),
         cmocka_unit_test(large_writes_keep_their_order),
         cmocka_unit_test(a_failed_or_zeroed_writer_ends_without_harm),
         cmocka_unit_test(a_full_disk_is_an_error_and_leaves_nothing),

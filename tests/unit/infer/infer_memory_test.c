@@ -5,6 +5,7 @@
 #include <hone/evaluate.h>
 #include <hone/generate.h>
 #include <hone/memory.h>
+#include <hone/predict.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,6 +120,41 @@ static hone_status generate_beams(hone_model *model, hone_error *error)
     return generate_with(model, true, error);
 }
 
+/* Rows are read anew, as prompts that are kept with their references. */
+static hone_status predict_some(hone_model *model, hone_error *error)
+{
+    static const char rows[] = "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"ids\": [1, 2]}\n"
+                               "{\"source_ids\": [5], \"target_ids\": [6, 7]}\n";
+    static char in[128], out[128];
+    hone_generate_settings settings;
+    hone_data_settings data;
+    hone_option_set sets[] = {hone_generate_option_set(&settings), hone_data_option_set(&data)};
+    hone_prompts *prompts = NULL;
+    if (in[0] == '\0') {
+        snprintf(in, sizeof in, "%s", tiny_file("prompts.jsonl", rows));
+        snprintf(out, sizeof out, "%s", tiny_file("out.jsonl", ""));
+    }
+    HONE_TRY(hone_options_init(&sets[0], error));
+    hone_status status = hone_options_init(&sets[1], error);
+    if (status != HONE_OK) {
+        hone_options_deinit(&sets[0]);
+        return status;
+    }
+    settings.max_new_tokens = 3;
+    const hone_predict_options options = {.settings = &settings};
+    status = hone_prompts_create(model, &prompts, error);
+    if (status == HONE_OK)
+        hone_prompts_keep_rows(prompts);
+    if (status == HONE_OK)
+        status = hone_prompts_add_file(prompts, in, &data, 0, NULL, error);
+    if (status == HONE_OK)
+        status = hone_predict(model, prompts, &options, out, NULL, error);
+    hone_prompts_free(prompts);
+    hone_options_deinit(&sets[0]);
+    hone_options_deinit(&sets[1]);
+    return status;
+}
+
 static hone_status evaluate_some(hone_model *model, hone_error *error)
 {
     static const char rows[] = "{\"ids\": [1, 2, 3]}\n{\"ids\": [4, 5, 6, 7]}\n";
@@ -143,6 +179,12 @@ static void generation_survives_every_refusal(void **state)
     sweep(tiny_t5_model, generate_beams);
 }
 
+static void prediction_survives_every_refusal(void **state)
+{
+    (void)state;
+    sweep(tiny_gpt2, predict_some);
+}
+
 static void evaluation_survives_every_refusal(void **state)
 {
     (void)state;
@@ -153,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(generation_survives_every_refusal),
+        cmocka_unit_test(prediction_survives_every_refusal),
         cmocka_unit_test(evaluation_survives_every_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,9 +132,9 @@ static void a_template_does_the_same_to_texts_and_rows(void **state)
     write_text("lines.txt", "a \"b\"\n");
     assert_int_equal(hone_prompts_create(model, &prompts, NULL), HONE_OK);
     assert_int_equal(hone_prompts_add_text(prompts, "a \"b\"", 5, &settings, &error), HONE_OK);
-    assert_int_equal(hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, NULL, &error),
+    assert_int_equal(hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, 0, NULL, &error),
                      HONE_OK);
-    assert_int_equal(hone_prompts_add_file(prompts, in("lines.txt"), &settings, NULL, &error),
+    assert_int_equal(hone_prompts_add_file(prompts, in("lines.txt"), &settings, 0, NULL, &error),
                      HONE_OK);
     for (int64_t i = 0; i < 3; i++)
         assert_prompt(prompts, i, "Q: a \"b\"\nA:");
@@ -153,15 +153,86 @@ static void a_file_gives_prompts_texts_ids_and_lines(void **state)
                              "{\"prompt\":\"only\"}\n{\"text\":\"t\"}\n\n{\"ids\":[7,8,9]}");
     write_text("lines.txt", "first\n\nsecond line\r\n \t\r\nlast");
     assert_int_equal(hone_prompts_create(model, &prompts, NULL), HONE_OK);
-    assert_int_equal(hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, &skipped, &error),
-                     HONE_OK);
-    assert_int_equal(hone_prompts_add_file(prompts, in("lines.txt"), &settings, &skipped, &error),
-                     HONE_OK);
+    assert_int_equal(
+        hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, 0, &skipped, &error), HONE_OK);
+    assert_int_equal(
+        hone_prompts_add_file(prompts, in("lines.txt"), &settings, 0, &skipped, &error), HONE_OK);
     static const char *const expected[] = {"p", "only", "t", "()*", "first", "second line", "last"};
     assert_int_equal(hone_prompts_count(prompts), 7);
     for (int i = 0; i < 7; i++)
         assert_prompt(prompts, i, expected[i]);
     assert_int_equal(skipped, 0);
+    hone_prompts_free(prompts);
+}
+
+static void a_limit_takes_the_first_rows(void **state)
+{
+    (void)state;
+    hone_prompts *prompts;
+    hone_error error;
+    write_text("rows.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n{\"text\":\"c\"}\nbroken\n");
+    assert_int_equal(hone_prompts_create(model, &prompts, NULL), HONE_OK);
+    for (int limit = 3; limit > 0; limit--)
+        assert_int_equal(
+            hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, limit, NULL, &error),
+            HONE_OK);
+    static const char *const expected[] = {"a", "b", "c", "a", "b", "a"};
+    assert_int_equal(hone_prompts_count(prompts), 6);
+    for (int i = 0; i < 6; i++)
+        assert_prompt(prompts, i, expected[i]);
+    hone_prompts_free(prompts);
+}
+
+static void assert_row(const hone_prompts *prompts, int64_t number, const char *prompt,
+                       const char *reference)
+{
+    hone_prompt_row row = hone_prompts_row(prompts, number);
+    assert_int_equal(row.prompt != NULL, prompt != NULL);
+    assert_int_equal(row.reference != NULL, reference != NULL);
+    assert_int_equal(row.prompt_length, prompt != NULL ? strlen(prompt) : 0);
+    assert_int_equal(row.reference_length, reference != NULL ? strlen(reference) : 0);
+    if (prompt != NULL)
+        assert_memory_equal(row.prompt, prompt, row.prompt_length);
+    if (reference != NULL)
+        assert_memory_equal(row.reference, reference, row.reference_length);
+}
+
+/* From when it is asked for on: texts in their template, references, ids. */
+static void rows_are_kept_when_asked_for(void **state)
+{
+    (void)state;
+    hone_prompts *prompts;
+    hone_error error;
+    write_text("rows.jsonl", "{\"prompt\":\"p\",\"completion\":\"c\"}\n{\"prompt\":\"only\"}\n"
+                             "{\"prompt\":\"\",\"completion\":\"\"}\n");
+    write_text("ids.jsonl", "{\"source_ids\":[1,2],\"target_ids\":[3,4,5]}\n{\"ids\":[6]}\n");
+    assert_int_equal(hone_prompts_create(model, &prompts, NULL), HONE_OK);
+    assert_int_equal(hone_prompts_add_text(prompts, "before", 6, &settings, &error), HONE_OK);
+    assert_row(prompts, 0, NULL, NULL);
+    hone_prompts_keep_rows(prompts);
+    assert_int_equal(hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, 0, NULL, &error),
+                     HONE_OK);
+    assert_int_equal(hone_prompts_add_file(prompts, in("ids.jsonl"), &settings, 0, NULL, &error),
+                     HONE_OK);
+    set_template("Q: {prompt}");
+    assert_int_equal(hone_prompts_add_text(prompts, "x", 1, &settings, &error), HONE_OK);
+    set_template("");
+    for (int i = 0; i < 100; i++) /* everything moves */
+        assert_int_equal(hone_prompts_add_text(prompts, "more", 4, &settings, &error), HONE_OK);
+    assert_row(prompts, 0, NULL, NULL);
+    assert_row(prompts, 1, "p", "c");
+    assert_row(prompts, 2, "only", NULL);
+    assert_row(prompts, 3, "", "");
+    assert_row(prompts, 4, NULL, NULL);
+    hone_prompt_row ids = hone_prompts_row(prompts, 4);
+    assert_int_equal(ids.reference_count, 3);
+    assert_memory_equal(ids.reference_ids, ((const int32_t[]){3, 4, 5}), 3 * sizeof(int32_t));
+    assert_row(prompts, 5, NULL, NULL);
+    assert_int_equal(hone_prompts_row(prompts, 5).reference_count, 0);
+    assert_row(prompts, 6, "Q: x", NULL);
+    assert_row(prompts, 106, "more", NULL);
+    assert_prompt(prompts, 0, "before");
+    assert_prompt(prompts, 106, "more");
     hone_prompts_free(prompts);
 }
 
@@ -175,19 +246,20 @@ static void a_bad_line_is_an_error_or_counted(void **state)
     write_text("bad.jsonl", "{\"prompt\":\"a\"}\n{\"prompt\":1}\n{\n{\"prompt\":\"b\"}\n"
                             "{\"ids\":[256]}\n");
     assert_int_equal(hone_prompts_create(model, &prompts, NULL), HONE_OK);
-    assert_int_equal(hone_prompts_add_file(prompts, in("bad.jsonl"), &settings, &skipped, &error),
-                     HONE_INPUT);
+    assert_int_equal(
+        hone_prompts_add_file(prompts, in("bad.jsonl"), &settings, 0, &skipped, &error),
+        HONE_INPUT);
     assert_int_equal(error.line, 2);
     hone_prompts_free(prompts);
     assert_int_equal(hone_prompts_create(model, &prompts, NULL), HONE_OK);
     assert_int_equal(hone_options_set_text(&data, 1, "on_bad_line", "skip", "", NULL), HONE_OK);
-    assert_int_equal(hone_prompts_add_file(prompts, in("bad.jsonl"), &settings, &skipped, &error),
-                     HONE_OK);
+    assert_int_equal(
+        hone_prompts_add_file(prompts, in("bad.jsonl"), &settings, 0, &skipped, &error), HONE_OK);
     assert_int_equal(skipped, 3);
     assert_int_equal(hone_prompts_count(prompts), 2);
     assert_prompt(prompts, 1, "b");
-    assert_int_equal(hone_prompts_add_file(prompts, in("none.jsonl"), &settings, &skipped, &error),
-                     HONE_IO);
+    assert_int_equal(
+        hone_prompts_add_file(prompts, in("none.jsonl"), &settings, 0, &skipped, &error), HONE_IO);
     hone_prompts_free(prompts);
     assert_int_equal(hone_options_set_text(&data, 1, "on_bad_line", "error", "", NULL), HONE_OK);
 }
@@ -211,7 +283,8 @@ static void sources_are_prompts_and_end_with_eos_for_an_encoder(void **state)
             settings.max_source_length = limit;
             assert_int_equal(hone_prompts_create(encoder ? t5 : model, &prompts, NULL), HONE_OK);
             assert_int_equal(
-                hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, NULL, &error), HONE_OK);
+                hone_prompts_add_file(prompts, in("rows.jsonl"), &settings, 0, NULL, &error),
+                HONE_OK);
             assert_int_equal(hone_prompts_count(prompts), 7);
             for (int i = 0; i < 7; i++)
                 assert_prompt(prompts, i, limit > 0 ? cut[encoder][i] : expected[encoder][i]);
@@ -239,6 +312,8 @@ int main(void)
         cmocka_unit_test(texts_are_encoded_and_keep_their_order),
         cmocka_unit_test(a_template_does_the_same_to_texts_and_rows),
         cmocka_unit_test(a_file_gives_prompts_texts_ids_and_lines),
+        cmocka_unit_test(a_limit_takes_the_first_rows),
+        cmocka_unit_test(rows_are_kept_when_asked_for),
         cmocka_unit_test(a_bad_line_is_an_error_or_counted),
         cmocka_unit_test(sources_are_prompts_and_end_with_eos_for_an_encoder),
     };
