@@ -112,11 +112,11 @@ static hone_status keep_row(hone_prompts *prompts, const hone_prompt_row *row, h
                                                .reference_length = row->reference_length,
                                                .id_count = (size_t)row->reference_count};
     char *at = prompts->texts + prompts->text_size;
-    if (row->prompt_length > 0)
+    if (row->prompt != NULL)
         memcpy(at, row->prompt, row->prompt_length);
-    if (row->reference_length > 0)
+    if (row->reference != NULL)
         memcpy(at + row->prompt_length, row->reference, row->reference_length);
-    if (row->reference_count > 0)
+    if (row->reference_count > 0 && row->reference_ids != NULL)
         memcpy(prompts->row_ids + prompts->row_id_count, row->reference_ids,
                (size_t)row->reference_count * sizeof *prompts->row_ids);
     prompts->text_size += bytes;
