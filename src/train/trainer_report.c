@@ -5,7 +5,7 @@
 #include "base/utf8_check.h"
 #include "train/json_file.h"
 
-#include <hone/generate.h>
+#include <hone/prompts.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -131,28 +131,24 @@ static hone_status make_sample(hone_trainer *t, const char *prompt, sample *out,
 {
     hone_generate_settings settings;
     hone_option_set set = hone_generate_option_set(&settings);
-    int32_t *ids = NULL;
-    size_t capacity = 0, count = 0;
+    hone_prompts *prompts = NULL;
     HONE_TRY(hone_options_init(&set, error));
     settings.temperature = 0.8;
     settings.top_k = 50;
     settings.max_new_tokens = 64;
-    hone_status status = HONE_OK;
-    if (prompt[0] != '\0')
-        status = hone_tokenizer_encode(hone_model_tokenizer(t->model), prompt, strlen(prompt), &ids,
-                                       &capacity, &count, error);
-    if (status == HONE_OK) {
-        const hone_prompt prompts = {ids, (int64_t)count};
-        const hone_generate_options options = {.settings = &settings,
-                                               .seed = (uint64_t)t->settings.model.seed +
-                                                       (uint64_t)t->state.step,
-                                               .finished = keep_sample,
-                                               .context = out};
-        status = hone_generate(t->model, &prompts, 1, &options, error);
-    }
+    const hone_generate_options options = {.settings = &settings,
+                                           .seed = (uint64_t)t->settings.model.seed +
+                                                   (uint64_t)t->state.step,
+                                           .finished = keep_sample,
+                                           .context = out};
+    hone_status status = hone_prompts_create(t->model, &prompts, error);
+    if (status == HONE_OK)
+        status = hone_prompts_add_text(prompts, prompt, strlen(prompt), NULL, error);
+    if (status == HONE_OK)
+        status = hone_generate(t->model, hone_prompts_get(prompts), 1, &options, error);
     if (status == HONE_OK && out->finished && out->text == NULL)
         status = hone_fail_memory(error, "sample", 0);
-    hone_tokenizer_free(ids);
+    hone_prompts_free(prompts);
     hone_options_deinit(&set);
     return status;
 }

@@ -332,6 +332,32 @@ static void samples_are_written_and_are_utf8(void **state)
     hone_free(text);
 }
 
+/* An encoder is given what it must have, an end token, where there is no prompt. */
+static void encoder_decoder_models_speak_too(void **state)
+{
+    (void)state;
+    hone_run_settings settings;
+    size_t size;
+    assert_ok(hone_folder_make(in_scratch("translator"), error));
+    write_text(
+        in_scratch("translator/config.json"),
+        "{\"model_type\": \"t5\", \"d_model\": 22, \"d_kv\": 5, \"d_ff\": 31, \"num_heads\": 3,"
+        " \"num_layers\": 1, \"vocab_size\": 257, \"decoder_start_token_id\": 0,"
+        " \"pad_token_id\": 0}\n");
+    write_byte_tokenizer(in_scratch("translator"));
+    write_text(in_scratch("pairs.jsonl"), "{\"source\": \"ab\", \"target\": \"c\"}\n");
+    init_settings(&settings, in_scratch("translated"), "max_steps=1", "sample_steps=1",
+                  "batch_size=1", NULL);
+    set_option(&settings, "model", in_scratch("translator"));
+    set_option(&settings, "train", in_scratch("pairs.jsonl"));
+    hone_trainer *trainer = create(&settings);
+    assert_ok(hone_trainer_run(trainer, error));
+    hone_trainer_free(trainer);
+    deinit_settings(&settings);
+    hone_free(read_text(in_scratch("translated/samples.jsonl"), &size));
+    assert_true(size > 0);
+}
+
 static void what_cannot_begin_says_why(void **state)
 {
     (void)state;
@@ -458,6 +484,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_ends_the_run_and_what_is_saved_stands),
         cmocka_unit_test(events_and_files_come_when_they_are_due),
         cmocka_unit_test(samples_are_written_and_are_utf8),
+        cmocka_unit_test(encoder_decoder_models_speak_too),
         cmocka_unit_test(what_cannot_begin_says_why),
         cmocka_unit_test(a_run_is_never_overwritten),
         cmocka_unit_test(without_a_folder_there_are_no_checkpoints),
