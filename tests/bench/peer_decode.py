@@ -1,6 +1,7 @@
-"""Time greedy decoding with Transformers, and print one JSON object.
+"""Time greedy decoding, or beam search, with Transformers, and print one JSON object.
 
 usage: peer_decode.py MODEL_DIR ROWS.jsonl [--batch N] [--dtype f32|bf16] [--prompt N] [--tokens N]
+                      [--beams N]
 
 Prompts are the first N tokens of the rows, all of one length, so no padding is computed. A warm-up
 text is made first and not counted; tokens per second count every sequence of the batch.
@@ -21,6 +22,7 @@ def main():
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--prompt", type=int, default=32)
     parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--beams", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
@@ -38,7 +40,8 @@ def main():
     def generate(tokens):
         with torch.inference_mode():
             return model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False,
-                                  min_new_tokens=tokens, max_new_tokens=tokens, pad_token_id=50256)
+                                  num_beams=options.beams, min_new_tokens=tokens,
+                                  max_new_tokens=tokens, pad_token_id=50256)
 
     generate(1)
     first = seconds_since_start()
@@ -50,7 +53,8 @@ def main():
         generate(options.tokens)
         seconds.append(time.perf_counter() - start)
     print(json.dumps({
-        "program": "transformers", "batch": options.batch, "dtype": options.dtype,
+        "program": "transformers", "batch": options.batch, "beams": options.beams,
+        "dtype": options.dtype,
         "prompt_tokens": options.prompt, "new_tokens": options.tokens,
         "best_tokens_per_second": options.batch * options.tokens / min(seconds),
         "first_token_seconds": first,
