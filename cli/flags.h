@@ -7,7 +7,7 @@
 
 #include <hone/options.h>
 
-enum { CLI_SETS = 6, CLI_OPTIONS = 192, CLI_POSITIONALS = 64 };
+enum { CLI_SETS = 8, CLI_OPTIONS = 256, CLI_POSITIONALS = 64 };
 
 typedef struct cli_flags {
     const cli_command *command;

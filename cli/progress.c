@@ -89,10 +89,22 @@ static void show_text(cli_progress *progress, const char *title, const char *tex
     fprintf(stderr, "%s%s\n", title, text);
 }
 
+static void format_validation(const cli_progress *progress, const hone_train_event *event,
+                              char *text, size_t size)
+{
+    int used = snprintf(text, size, "step %lld  loss %.4f  perplexity %.4g",
+                        (long long)(event->step != NULL ? event->step->step : progress->step.step),
+                        event->loss, exp(event->loss));
+    for (size_t i = 0; i < event->score_count && (size_t)used + 48 < size; i++)
+        used += snprintf(text + used, size - (size_t)used, "  %.24s %.4g", event->scores[i].name,
+                         event->scores[i].value);
+    snprintf(text + used, size - (size_t)used, "%s", event->best ? "  best so far" : "");
+}
+
 void cli_progress_event(void *context, const hone_train_event *event)
 {
     cli_progress *progress = context;
-    char text[128];
+    char text[512];
     switch (event->kind) {
     case HONE_EVENT_STEP:
         if (event->step != NULL)
@@ -102,9 +114,7 @@ void cli_progress_event(void *context, const hone_train_event *event)
         progress->validation = event->loss;
         if (event->best)
             progress->best = event->loss;
-        snprintf(text, sizeof text, "step %lld  loss %.4f  perplexity %.4g%s",
-                 (long long)(event->step != NULL ? event->step->step : progress->step.step),
-                 event->loss, exp(event->loss), event->best ? "  best so far" : "");
+        format_validation(progress, event, text, sizeof text);
         show_text(progress, "validation  ", text);
         break;
     case HONE_EVENT_START: show_text(progress, "", event->text); break;

@@ -95,6 +95,10 @@
     X(BOOL, gradient_checkpointing, "false", 0, 0, NULL, NULL,                                    \
       "Keep only what enters each layer and compute the rest again: less memory, slower")          \
     X(INTEGER, eval_steps, "0", 0, 1e15, NULL, "N", "Validate every N steps; 0: each epoch")      \
+    X(INTEGER, eval_generate, "0", 0, 1e9, NULL, "N",                                             \
+      "Predict so many validation rows at each validation, and score them; 0: none")               \
+    X(STRING, metric_for_best_model, "loss", 0, 0, NULL, "NAME",                                  \
+      "By what the best weights are chosen: loss, or one of --metrics (higher is better)")         \
     X(INTEGER, eval_batch_size, "0", 0, 1e6, NULL, "N", "Documents at once; 0: as batch_size")    \
     X(INTEGER, save_steps, "0", 0, 1e15, NULL, "N", "Checkpoint every N steps; 0: each epoch")    \
     X(INTEGER, save_total_limit, "2", 1, 1e6, NULL, "N", "Checkpoints kept")                      \

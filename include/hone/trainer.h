@@ -3,6 +3,7 @@
 #define HONE_TRAINER_H
 
 #include <hone/model.h>
+#include <hone/score.h>
 
 typedef struct hone_trainer hone_trainer;
 
@@ -11,10 +12,12 @@ typedef struct hone_run_settings {
     hone_adapter_settings adapter;
     hone_data_settings data;
     hone_train_settings train;
+    hone_generate_settings generate; /* how eval_generate predicts .. */
+    hone_score_settings score;       /* .. and scores */
 } hone_run_settings;
 
-enum { HONE_RUN_SETS = 4 };
-/* The four tables bound to the object, for hone_options_*. */
+enum { HONE_RUN_SETS = 6 };
+/* The tables bound to the object, for hone_options_*. */
 void hone_run_option_sets(hone_run_settings *settings, hone_option_set sets[HONE_RUN_SETS]);
 
 typedef struct hone_step_result {
@@ -31,7 +34,7 @@ typedef struct hone_step_result {
 typedef enum hone_event_kind {
     HONE_EVENT_START,      /* model and data are ready: `text` sums them up */
     HONE_EVENT_STEP,       /* `step` */
-    HONE_EVENT_VALIDATION, /* `loss`, `best` */
+    HONE_EVENT_VALIDATION, /* `loss`, `best`, `scores` */
     HONE_EVENT_SAMPLE,     /* `text` */
     HONE_EVENT_CHECKPOINT, /* `text`: its folder */
     HONE_EVENT_NOTE,       /* `text`: truncated documents, skipped lines ... */
@@ -43,6 +46,8 @@ typedef struct hone_train_event {
     const hone_step_result *step; /* the latest step */
     double loss;                  /* validation */
     bool best;
+    const hone_score *scores; /* of eval_generate's predictions: (score_count) */
+    size_t score_count;
     const char *text;
 } hone_train_event;
 

@@ -26,6 +26,10 @@ hone_status hone_option_value_add_item(const hone_option *option, void *field, c
 hone_status hone_option_value_set_items(const hone_option *option, void *field,
                                         const hone_yaml_scalar *items, size_t count,
                                         const char *place, hone_error *error);
+/* Applies a document's entries to sets: what hone_options_load does with a file. HONE_INPUT lists
+ * all that is wrong. */
+hone_status hone_options_apply(const hone_option_set *sets, size_t count, const hone_yaml *document,
+                               const char *path, hone_error *error);
 /* Fresh text that hone_option_value_set reads back to the same; NULL when out of memory. */
 char *hone_option_value_text(const hone_option *option, const void *field);
 /* A decimal number, the point a point in every locale; false when the text is none, or not finite.

@@ -215,27 +215,21 @@ static void collect(hone_error *all, const hone_error *one, const char *path, in
         hone_error_append(all, "\n  %s:%lld: %s", path, (long long)line, one->message);
 }
 
-hone_status hone_options_load(const hone_option_set *sets, size_t count, const char *path,
-                              hone_error *error)
+hone_status hone_options_apply(const hone_option_set *sets, size_t count, const hone_yaml *document,
+                               const char *path, hone_error *error)
 {
-    char *text;
-    size_t length;
-    hone_yaml document;
-    HONE_TRY(hone_file_load(path, FILE_LIMIT, &text, &length, error));
-    hone_status status = hone_yaml_parse(text, length, path, &document, error);
-    hone_free(text);
-    HONE_TRY(status);
+    hone_status status = HONE_OK;
     if (error != NULL)
         error->message[0] = '\0';
-    for (size_t i = 0; i < document.count && status != HONE_MEMORY; i++) {
-        const hone_yaml_entry *entry = &document.entries[i];
+    for (size_t i = 0; i < document->count && status != HONE_MEMORY; i++) {
+        const hone_yaml_entry *entry = &document->entries[i];
         hone_error one;
         hone_status result = HONE_OK;
         for (size_t j = 0; j < i; j++)
-            if (same_key(document.entries[j].key, entry->key))
+            if (same_key(document->entries[j].key, entry->key))
                 result =
                     hone_fail(&one, HONE_INPUT, "key '%.200s' stands twice, first in line %lld",
-                              entry->key, (long long)document.entries[j].line);
+                              entry->key, (long long)document->entries[j].line);
         if (result == HONE_OK)
             result = apply_entry(sets, count, entry, &one);
         if (result == HONE_OK)
@@ -246,6 +240,20 @@ hone_status hone_options_load(const hone_option_set *sets, size_t count, const c
             collect(error, &one, path, entry->line);
         status = result == HONE_MEMORY ? HONE_MEMORY : HONE_INPUT;
     }
+    return status;
+}
+
+hone_status hone_options_load(const hone_option_set *sets, size_t count, const char *path,
+                              hone_error *error)
+{
+    char *text;
+    size_t length;
+    hone_yaml document;
+    HONE_TRY(hone_file_load(path, FILE_LIMIT, &text, &length, error));
+    hone_status status = hone_yaml_parse(text, length, path, &document, error);
+    hone_free(text);
+    HONE_TRY(status);
+    status = hone_options_apply(sets, count, &document, path, error);
     hone_yaml_deinit(&document);
     return status;
 }

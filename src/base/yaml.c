@@ -44,7 +44,8 @@ typedef struct reading {
     yaml_event_t event; /* the current one; owned while `held` */
     bool held;
     const char *file;
-    hone_yaml *out;
+    hone_yaml *out;       /* the document in work */
+    hone_yaml_book *book; /* NULL: one document is read */
     hone_error *error;
 } reading;
 
@@ -139,12 +140,13 @@ static hone_status repeated(const reading *in, const char *key, int64_t before)
                         "key '%s' stands twice, first in line %lld", key, (long long)before);
 }
 
+/* The items up to the end; the current event is the first. */
 static hone_status read_items(reading *in, hone_yaml_entry *entry)
 {
     yaml_event_type_t end =
         entry->kind == HONE_YAML_SEQUENCE ? YAML_SEQUENCE_END_EVENT : YAML_MAPPING_END_EVENT;
-    for (;;) {
-        HONE_TRY(next(in));
+    for (hone_status status = HONE_OK;; status = next(in)) {
+        HONE_TRY(status);
         if (in->event.type == end)
             return HONE_OK;
         if (entry->kind == HONE_YAML_SEQUENCE) {
@@ -159,33 +161,106 @@ static hone_status read_items(reading *in, hone_yaml_entry *entry)
         char *key = hone_strdup(scalar_text(in));
         if (key == NULL)
             return hone_fail_memory(in->error, in->file, in->event.data.scalar.length);
-        hone_status status = next(in);
-        if (status == HONE_OK)
-            status = add_item(in, key);
+        hone_status added = next(in);
+        if (added == HONE_OK)
+            added = add_item(in, key);
         hone_free(key);
-        HONE_TRY(status);
+        HONE_TRY(added);
     }
 }
 
-/* One "key: value" of the top mapping; the key is the current event. */
+static hone_status read_mapping(reading *in);
+
+/* Whether the entry in work is one of a book's top. */
+static bool at_top(const reading *in)
+{
+    return in->book != NULL && in->out == &in->book->top;
+}
+
+/* A document within the book; the current event is the start of its mapping. */
+static hone_status read_section(reading *in, const char *key)
+{
+    hone_yaml_book *book = in->book;
+    void *sections = book->sections;
+    char *copy = hone_arena_strdup(&book->top.arena, key);
+    bool made = copy != NULL && hone_array_reserve(&sections, &book->capacity, book->count + 1,
+                                                   sizeof *book->sections);
+    book->sections = sections;
+    if (!made)
+        return hone_fail_memory(in->error, in->file, sizeof *book->sections);
+    hone_yaml_section *section = &book->sections[book->count++];
+    *section = (hone_yaml_section){.key = copy, .line = event_line(in)};
+    in->out = &section->body;
+    hone_status status = read_mapping(in);
+    in->out = &book->top;
+    return status;
+}
+
+/* The value of the top's last entry turns out to be documents: the entry becomes sections. */
+static hone_status read_sections(reading *in, bool sequence)
+{
+    hone_yaml *top = &in->book->top;
+    const char *key = top->entries[--top->count].key;
+    if (!sequence)
+        return read_section(in, key);
+    while (in->event.type != YAML_SEQUENCE_END_EVENT) {
+        if (in->event.type != YAML_MAPPING_START_EVENT)
+            return refuse(in, "expected lines of the form \"key: value\" behind each dash, as "
+                              "behind the first");
+        HONE_TRY(read_section(in, key));
+        HONE_TRY(next(in));
+    }
+    return HONE_OK;
+}
+
+static hone_status read_value(reading *in, hone_yaml_entry *entry)
+{
+    bool sequence = in->event.type == YAML_SEQUENCE_START_EVENT;
+    if (!sequence && in->event.type != YAML_MAPPING_START_EVENT)
+        return add_item(in, NULL);
+    if (at_top(in) && !sequence)
+        return read_sections(in, false);
+    entry->kind = sequence ? HONE_YAML_SEQUENCE : HONE_YAML_MAPPING;
+    HONE_TRY(next(in));
+    if (at_top(in) && in->event.type == YAML_MAPPING_START_EVENT)
+        return read_sections(in, true);
+    return read_items(in, entry);
+}
+
+static hone_status known_key(const reading *in)
+{
+    const hone_yaml *out = in->out;
+    for (size_t i = 0; i < out->count; i++)
+        if (strcmp(out->entries[i].key, scalar_text(in)) == 0)
+            return repeated(in, scalar_text(in), out->entries[i].line);
+    for (size_t i = 0; at_top(in) && i < in->book->count; i++)
+        if (strcmp(in->book->sections[i].key, scalar_text(in)) == 0)
+            return repeated(in, scalar_text(in), in->book->sections[i].line);
+    return HONE_OK;
+}
+
+/* One "key: value" of a mapping; the key is the current event. */
 static hone_status read_entry(reading *in)
 {
     if (in->event.type != YAML_SCALAR_EVENT)
         return refuse(in, "expected a text as the key");
     hone_yaml *out = in->out;
-    for (size_t i = 0; i < out->count; i++)
-        if (strcmp(out->entries[i].key, scalar_text(in)) == 0)
-            return repeated(in, scalar_text(in), out->entries[i].line);
+    HONE_TRY(known_key(in));
     if (!hone_yaml_add_entry(out, scalar_text(in), HONE_YAML_SCALAR, event_line(in)))
         return hone_fail_memory(in->error, in->file, in->event.data.scalar.length);
-    hone_yaml_entry *entry = &out->entries[out->count - 1];
     HONE_TRY(next(in));
-    switch (in->event.type) {
-    case YAML_SEQUENCE_START_EVENT: entry->kind = HONE_YAML_SEQUENCE; break;
-    case YAML_MAPPING_START_EVENT: entry->kind = HONE_YAML_MAPPING; break;
-    default: return add_item(in, NULL);
+    return read_value(in, &out->entries[out->count - 1]);
+}
+
+/* The entries up to the end; the current event is the mapping's start. */
+static hone_status read_mapping(reading *in)
+{
+    for (;;) {
+        HONE_TRY(next(in));
+        if (in->event.type == YAML_MAPPING_END_EVENT)
+            return HONE_OK;
+        HONE_TRY(read_entry(in));
     }
-    return read_items(in, entry);
 }
 
 static hone_status read_document(reading *in)
@@ -198,12 +273,7 @@ static hone_status read_document(reading *in)
     HONE_TRY(next(in));
     bool empty = in->event.type == YAML_SCALAR_EVENT && in->event.data.scalar.length == 0;
     if (in->event.type == YAML_MAPPING_START_EVENT) {
-        for (;;) {
-            HONE_TRY(next(in));
-            if (in->event.type == YAML_MAPPING_END_EVENT)
-                break;
-            HONE_TRY(read_entry(in));
-        }
+        HONE_TRY(read_mapping(in));
     } else if (!empty) {
         return refuse(in, "expected lines of the form \"key: value\"");
     }
@@ -214,21 +284,47 @@ static hone_status read_document(reading *in)
     return HONE_OK;
 }
 
+static hone_status parse(reading *in, const char *text, size_t length)
+{
+    if (!yaml_parser_initialize(&in->parser))
+        return hone_fail_memory(in->error, in->file, sizeof in->parser);
+    yaml_parser_set_encoding(&in->parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&in->parser, (const unsigned char *)text, length);
+    hone_status status = read_document(in);
+    drop_event(in);
+    yaml_parser_delete(&in->parser);
+    return status;
+}
+
 hone_status hone_yaml_parse(const char *text, size_t length, const char *file, hone_yaml *out,
                             hone_error *error)
 {
     *out = (hone_yaml){0};
     reading in = {.file = file, .out = out, .error = error};
-    if (!yaml_parser_initialize(&in.parser))
-        return hone_fail_memory(error, file, sizeof in.parser);
-    yaml_parser_set_encoding(&in.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&in.parser, (const unsigned char *)text, length);
-    hone_status status = read_document(&in);
-    drop_event(&in);
-    yaml_parser_delete(&in.parser);
+    hone_status status = parse(&in, text, length);
     if (status != HONE_OK)
         hone_yaml_deinit(out);
     return status;
+}
+
+hone_status hone_yaml_parse_book(const char *text, size_t length, const char *file,
+                                 hone_yaml_book *out, hone_error *error)
+{
+    *out = (hone_yaml_book){0};
+    reading in = {.file = file, .out = &out->top, .book = out, .error = error};
+    hone_status status = parse(&in, text, length);
+    if (status != HONE_OK)
+        hone_yaml_book_deinit(out);
+    return status;
+}
+
+void hone_yaml_book_deinit(hone_yaml_book *book)
+{
+    for (size_t i = 0; i < book->count; i++)
+        hone_yaml_deinit(&book->sections[i].body);
+    hone_free(book->sections);
+    hone_yaml_deinit(&book->top);
+    *book = (hone_yaml_book){0};
 }
 
 /* Text that grows as libyaml hands it out. */

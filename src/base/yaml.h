@@ -1,6 +1,7 @@
 /* The YAML that run files use: one mapping at the top whose values are scalars, sequences of
- * scalars, or mappings of scalars. The library behind it (libyaml) is seen by yaml.c alone. Its
- * memory is its own: libyaml has no allocator hook. */
+ * scalars, or mappings of scalars; and books, whose mapping holds such documents. The library
+ * behind it (libyaml) is seen by yaml.c alone. Its memory is its own: libyaml has no allocator
+ * hook. */
 #ifndef HONE_BASE_YAML_H
 #define HONE_BASE_YAML_H
 
@@ -41,6 +42,25 @@ typedef struct hone_yaml {
 hone_status hone_yaml_parse(const char *text, size_t length, const char *file, hone_yaml *out,
                             hone_error *error);
 void hone_yaml_deinit(hone_yaml *document);
+
+/* A document within a book: the value of a key at the top, or one of the items of its value. */
+typedef struct hone_yaml_section {
+    const char *key;
+    int64_t line;
+    hone_yaml body;
+} hone_yaml_section;
+
+/* Zero is an empty one. */
+typedef struct hone_yaml_book {
+    hone_yaml top; /* the keys whose values are scalars and sequences of scalars */
+    hone_yaml_section *sections;
+    size_t count, capacity;
+} hone_yaml_book;
+
+/* The same for a book: values at the top may also be documents and sequences of documents. */
+hone_status hone_yaml_parse_book(const char *text, size_t length, const char *file,
+                                 hone_yaml_book *out, hone_error *error);
+void hone_yaml_book_deinit(hone_yaml_book *book);
 
 /* Builders: false when out of memory. Texts are copied. Entries and items are added at the end. */
 bool hone_yaml_add_entry(hone_yaml *document, const char *key, hone_yaml_kind kind, int64_t line);

@@ -15,21 +15,23 @@ typedef struct chart_facts {
     size_t panels;
     const char *columns[PANELS], *titles[PANELS];
     bool training; /* the same of training can be shown: it is a function of its loss */
+    double factor; /* from the column to what is shown */
 } chart_facts;
 
 static const chart_facts kinds[HONE_CHARTS] = {
-    [HONE_CHART_LOSS] = {"loss", "Loss", "loss (nats a token)", 1, {"loss"}, {NULL}, true},
+    [HONE_CHART_LOSS] = {"loss", "Loss", "loss (nats a token)", 1, {"loss"}, {NULL}, true, 1.0},
     [HONE_CHART_PERPLEXITY] =
-        {"perplexity", "Perplexity", "perplexity of a token", 1, {"perplexity"}, {NULL}, true},
+        {"perplexity", "Perplexity", "perplexity of a token", 1, {"perplexity"}, {NULL}, true, 1.0},
     [HONE_CHART_ROUGE] = {"rouge",
                           "ROUGE of validation predictions",
                           "F-measure (%)",
                           3,
                           {"rouge1", "rouge2", "rougeL"},
                           {"ROUGE-1", "ROUGE-2", "ROUGE-L"},
-                          false},
+                          false,
+                          100.0},
     [HONE_CHART_BLEU] =
-        {"bleu", "BLEU of validation predictions", "BLEU (%)", 1, {"bleu"}, {NULL}, false},
+        {"bleu", "BLEU of validation predictions", "BLEU (%)", 1, {"bleu"}, {NULL}, false, 1.0},
 };
 
 const char *hone_chart_name(hone_chart_kind kind)
@@ -71,14 +73,16 @@ static double *column_values(building *b, const hone_table *table, const char *n
     double *y = new_values(b, table->rows);
     int column = hone_table_find(table, name);
     for (size_t i = 0; y != NULL && i < table->rows; i++)
-        y[i] = hone_table_at(table, i, column);
+        y[i] = b->facts->factor * hone_table_at(table, i, column);
     return y;
 }
 
-/* Steps on each side that a mean takes in: 4 % of all steps together. */
+/* Steps on each side that a mean takes in: 4 % of all steps together, and 11 where there are
+ * enough of them. */
 static size_t reach_of(size_t rows)
 {
-    return rows / 50;
+    size_t least = rows / 8 < 5 ? rows / 8 : 5;
+    return rows / 50 > least ? rows / 50 : least;
 }
 
 /* The mean around each value, of fewer near the ends. What is not finite is left out. */
@@ -180,10 +184,24 @@ static void add_run(building *b, size_t number, size_t panel)
                alone ? 1 : number);
 }
 
-/* Levels have grey dashes of their own, so they start behind solid. */
+/* The dashes of a level: the same in all pictures, by its place among the names. They start behind
+ * solid. */
+static size_t level_style(const hone_chart_request *request, size_t number)
+{
+    size_t names = 0;
+    for (size_t i = 0; i <= number; i++) {
+        bool known = false;
+        for (size_t j = 0; j < i; j++)
+            known = known || strcmp(request->levels[j].name, request->levels[i].name) == 0;
+        if (strcmp(request->levels[i].name, request->levels[number].name) == 0)
+            break;
+        names += !known;
+    }
+    return 1 + names;
+}
+
 static void add_levels(building *b, size_t panel)
 {
-    size_t style = 1;
     for (size_t i = 0; i < b->request->level_count; i++) {
         const hone_chart_level *level = &b->request->levels[i];
         if (strcmp(level->column, b->facts->columns[panel]) != 0 || !isfinite(level->value))
@@ -191,8 +209,8 @@ static void add_levels(building *b, size_t panel)
         double *y = new_values(b, 1);
         if (y == NULL)
             return;
-        y[0] = level->value;
-        add_series(b, level->name, y, y, 1, HONE_LOOK_LEVEL, style++);
+        y[0] = b->facts->factor * level->value;
+        add_series(b, level->name, y, y, 1, HONE_LOOK_LEVEL, level_style(b->request, i));
     }
 }
 
@@ -211,12 +229,15 @@ static const char *caption_of(const building *b)
     if (!b->has_training)
         return NULL;
     if (b->has_validation)
-        return b->has_faint ? "Strong lines with marks: validation. Thin lines: training, mean "
-                              "over 4 % of the steps; its single steps lie faint behind."
-                            : "Strong lines with marks: validation. Thin lines: training, mean "
-                              "over 4 % of the steps.";
-    return b->has_faint ? "Training, mean over 4 % of the steps; single steps lie faint behind."
-                        : "Training, mean over 4 % of the steps.";
+        return b->has_faint ? "Strong lines with marks: validation. Thin lines: training, running "
+                              "mean over 4 % of the steps (11 at least); its single steps lie "
+                              "faint behind."
+                            : "Strong lines with marks: validation. Thin lines: training, running "
+                              "mean over 4 % of the steps (11 at least).";
+    return b->has_faint
+               ? "Training, running mean over 4 % of the steps (11 at least); single steps "
+                 "lie faint behind."
+               : "Training, running mean over 4 % of the steps (11 at least).";
 }
 
 hone_status hone_chart_build(const hone_chart_request *request, hone_chart *out, hone_error *error)

@@ -20,7 +20,7 @@ const char *hone_chart_name(hone_chart_kind kind); /* "loss": of files */
 typedef struct hone_chart_level {
     const char *name;
     const char *column; /* of valid.tsv: "loss", "rouge1" */
-    double value;
+    double value;       /* as in that column */
 } hone_chart_level;
 
 typedef struct hone_chart_request {

@@ -21,7 +21,8 @@ static const char style[] =
     "h3{font-size:16px;margin:24px 0 8px}\n"
     "p{margin:8px 0;max-width:48em}\n"
     ".sub,.note{color:#57606a}\n"
-    ".note{font-size:14px}\n"
+    ".note{font-size:14px;overflow-wrap:anywhere}\n"
+    ".k{white-space:nowrap}\n"
     ".facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px;"
     "margin:20px 0}\n"
     "@media(min-width:700px){.facts{grid-template-columns:repeat(4,1fr)}}\n"
@@ -31,10 +32,14 @@ static const char style[] =
     ".facts small{display:block;font-size:13px;color:#57606a}\n"
     ".wide{overflow-x:auto;margin:12px 0}\n"
     "table{border-collapse:collapse;font-size:14px}\n"
-    "th,td{padding:6px 12px;border-bottom:1px solid #e4e7eb;text-align:left;vertical-align:top}\n"
-    "th{font-weight:600;color:#3d444d;vertical-align:bottom}\n"
-    "tbody th{white-space:nowrap}\n"
-    ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
+    "td small{white-space:nowrap;font-weight:400}\n"
+    "th,td{padding:6px 10px;border-bottom:1px solid #e4e7eb;text-align:left;vertical-align:top}\n"
+    "th{font-weight:600;color:#3d444d}\n"
+    "thead th{vertical-align:bottom}\n"
+    "tbody th{position:sticky;left:0;background:#fff;min-width:7em;max-width:15em;"
+    "overflow-wrap:break-word}\n"
+    ".n{text-align:right;font-variant-numeric:tabular-nums}\n"
+    "td.n{white-space:nowrap}\n"
     ".best{font-weight:700}\n"
     ".base td,.base th{color:#57606a}\n"
     "small{font-size:12px;color:#57606a}\n"
@@ -47,6 +52,7 @@ static const char style[] =
     ".pre{white-space:pre-wrap;overflow-wrap:anywhere}\n"
     "details{margin:12px 0}\n"
     "summary{cursor:pointer;color:#0b62b0}\n"
+    ".help{font-size:12px;color:#57606a}\n"
     "code{font:14px ui-monospace,\"DejaVu Sans Mono\",monospace}\n"
     "</style>\n";
 
@@ -79,7 +85,7 @@ void hone_page_end(hone_page *page)
 
 void hone_page_html(hone_page *page, const char *html)
 {
-    hone_text_add(&page->text, html);
+    hone_string_add(&page->text, html);
 }
 
 static const char *escape(char c)
@@ -104,11 +110,11 @@ void hone_page_text_n(hone_page *page, const char *text, size_t length)
                      (first >= 0x20 || first == '\n' || first == '\t' || first == '\r');
         const char *escaped = escape(text[at]);
         if (escaped != NULL)
-            hone_text_add(&page->text, escaped);
+            hone_string_add(&page->text, escaped);
         else if (shown)
-            hone_text_put(&page->text, text + at, size);
+            hone_string_put(&page->text, text + at, size);
         else
-            hone_text_add(&page->text, replacement);
+            hone_string_add(&page->text, replacement);
         at += size > 0 ? size : 1;
     }
 }
@@ -174,7 +180,7 @@ static void put_svg(hone_page *page, const char *svg, const char *title)
     const char *at = strstr(svg, "<svg");
     if (at == NULL)
         return;
-    hone_text_format(&page->text, "<figure>\n<svg role=\"img\" aria-label=\"");
+    hone_string_format(&page->text, "<figure>\n<svg role=\"img\" aria-label=\"");
     hone_page_text(page, title);
     hone_page_html(page, "\"");
     at += 4;
@@ -190,8 +196,8 @@ static void put_svg(hone_page *page, const char *svg, const char *title)
         }
         if (next == NULL)
             break;
-        hone_text_put(&page->text, at, (size_t)(next - at) + length);
-        hone_text_format(&page->text, "p%zu-", page->figures);
+        hone_string_put(&page->text, at, (size_t)(next - at) + length);
+        hone_string_format(&page->text, "p%zu-", page->figures);
         at = next + length;
     }
     hone_page_html(page, at);

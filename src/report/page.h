@@ -3,11 +3,11 @@
 #ifndef HONE_REPORT_PAGE_H
 #define HONE_REPORT_PAGE_H
 
-#include "base/text.h"
+#include "base/string_builder.h"
 #include "report/charts.h"
 
 typedef struct hone_page {
-    hone_text text;
+    hone_string text;
     size_t figures; /* so far: the names within each picture must differ from the others' */
 } hone_page;
 

@@ -345,8 +345,8 @@ static void make_axes(const hone_plot *plot, const hone_plot_panel *panel, frame
     add_ranges(panel, false, &own_x, &y);
     if (!(y.low <= y.high))
         add_ranges(panel, true, &own_x, &y);
-    /* Most runs begin at zero; a first point a little after it does not move the axis. */
-    if (x.low > 0.0 && x.low < 0.2 * x.high)
+    /* Runs begin at zero, whether or not something was measured there. */
+    if (x.low > 0.0 && x.low < 0.5 * x.high)
         x.low = 0.0;
     double most = (f->right - f->left) / 75.0;
     int ticks = most < 3.0 ? 3 : most > HONE_AXIS_TICKS ? HONE_AXIS_TICKS : (int)most;

@@ -126,7 +126,7 @@ static void put_validations(hone_page *page, const hone_table *valid)
             best_row = r;
     hone_page_heading(page, "Validations");
     if (folded)
-        hone_text_format(&page->text, "<details><summary>All %zu</summary>\n", valid->rows);
+        hone_string_format(&page->text, "<details><summary>All %zu</summary>\n", valid->rows);
     hone_page_html(page, "<div class=\"wide\"><table>\n<thead><tr>");
     for (size_t c = 0; c < valid->columns; c++) {
         int known = known_column(valid->names[c]);
@@ -202,9 +202,9 @@ static hone_status put_samples(hone_page *page, const hone_run_record *run, hone
                              "is bold.</p>\n");
         s.first = s.count > SHOWN_SAMPLES ? s.count - SHOWN_SAMPLES : 0;
         if (s.first > 0)
-            hone_text_format(&page->text, "<details><summary>%zu earlier</summary>\n",
-                             s.first < MOST_SAMPLES - SHOWN_SAMPLES ? s.first
-                                                                    : MOST_SAMPLES - SHOWN_SAMPLES);
+            hone_string_format(
+                &page->text, "<details><summary>%zu earlier</summary>\n",
+                s.first < MOST_SAMPLES - SHOWN_SAMPLES ? s.first : MOST_SAMPLES - SHOWN_SAMPLES);
         s.counting = false;
         s.count = 0;
         status = hone_json_lines_load(path, put_sample, &s, error);
@@ -217,9 +217,9 @@ static hone_status put_samples(hone_page *page, const hone_run_record *run, hone
 
 static const hone_option *find_option(const char *key)
 {
-    const hone_option_set sets[] = {hone_model_option_set(NULL), hone_adapter_option_set(NULL),
-                                    hone_data_option_set(NULL), hone_train_option_set(NULL),
-                                    hone_generate_option_set(NULL)};
+    const hone_option_set sets[] = {hone_model_option_set(NULL),    hone_adapter_option_set(NULL),
+                                    hone_data_option_set(NULL),     hone_train_option_set(NULL),
+                                    hone_generate_option_set(NULL), hone_score_option_set(NULL)};
     return hone_options_find(sets, sizeof sets / sizeof *sets, key, NULL);
 }
 
@@ -266,9 +266,9 @@ static void put_settings(hone_page *page, const hone_yaml *settings, bool defaul
         hone_page_text(page, entry->key);
         hone_page_html(page, "</th>");
         put_value(page, entry);
-        hone_page_html(page, "<td><small>");
+        hone_page_html(page, "<td class=\"help\">");
         hone_page_text(page, option != NULL ? option->help : "");
-        hone_page_html(page, "</small></td></tr>\n");
+        hone_page_html(page, "</td></tr>\n");
     }
     hone_page_html(page, "</tbody></table></div>\n");
 }

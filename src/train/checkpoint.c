@@ -35,7 +35,8 @@ const char *hone_run_log_name(hone_run_log log)
     X("validations_without_improvement", stopping.bad)                                             \
     X("tokens", tokens)
 #define STATE_REALS(X)                                                                             \
-    X("best_loss", stopping.best_loss)                                                             \
+    X("best_measure", stopping.best)                                                               \
+    X("best_validation_loss", kept_loss)                                                           \
     X("loss", loss)                                                                                \
     X("grad_norm", grad_norm)                                                                      \
     X("learning_rate", learning_rate)                                                              \

@@ -23,7 +23,8 @@
     X(LOG, "log.jsonl")                                                                            \
     X(TRAIN, "train.tsv")                                                                          \
     X(VALID, "valid.tsv")                                                                          \
-    X(SAMPLES, "samples.jsonl")
+    X(SAMPLES, "samples.jsonl")                                                                    \
+    X(SCORES, "scores.jsonl")
 
 typedef enum hone_run_log {
 #define HONE_RUN_LOG_ENUM(name, file) HONE_RUN_LOG_##name,
@@ -39,6 +40,7 @@ typedef struct hone_run_state {
     int64_t step; /* steps done */
     bool ended_early;
     hone_early_stopping stopping;
+    double kept_loss; /* of the best validation, by whatever measure it is the best */
     double loss, grad_norm, learning_rate; /* of the last step */
     int64_t tokens;                        /* rows processed so far */
     double seconds;                        /* of training so far: wall-clock */

@@ -1,17 +1,17 @@
 /* Early stopping: see early_stopping.h. */
 #include "train/early_stopping.h"
 
-bool hone_early_stopping_take(hone_early_stopping *stopping, double loss, int64_t step,
+bool hone_early_stopping_take(hone_early_stopping *stopping, double measure, int64_t step,
                               double threshold)
 {
     bool first = stopping->best_step == 0;
-    if (first || loss < stopping->best_loss - threshold)
+    if (first || measure < stopping->best - threshold)
         stopping->bad = 0;
     else
         stopping->bad++;
-    if (!first && !(loss < stopping->best_loss))
+    if (!first && !(measure < stopping->best))
         return false;
-    stopping->best_loss = loss;
+    stopping->best = measure;
     stopping->best_step = step;
     return true;
 }

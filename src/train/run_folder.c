@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/string_builder.h"
 #include "train/leftovers.h"
 
 #include <errno.h>
@@ -14,6 +15,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { LINE = 1024 }; /* of a table: the metrics are a dozen at most */
 
 /* ---- the folder --------------------------------------------------------------------------- */
 
@@ -54,7 +57,7 @@ static hone_status check_empty(const char *path, hone_error *error)
 
 static hone_status remove_leftovers(const hone_run_folder *folder, hone_error *error)
 {
-    static const char *const parts[] = {"", "adapter", "plots"};
+    static const char *const parts[] = {"", "adapter", "plots", "predictions"};
     hone_status status = HONE_OK;
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == HONE_OK; i++) {
         char *path = hone_run_folder_path(folder, parts[i]);
@@ -115,21 +118,35 @@ void hone_run_folder_close(hone_run_folder *folder)
     if (folder->path != NULL && folder->lock >= 0)
         close(folder->lock);
     hone_free(folder->path);
+    hone_free(folder->columns);
     *folder = (hone_run_folder){.lock = -1};
+}
+
+hone_status hone_run_folder_add_columns(hone_run_folder *folder, const hone_scorer *scorer,
+                                        hone_error *error)
+{
+    hone_string columns = {0};
+    for (size_t i = 0; i < hone_scorer_count(scorer); i++)
+        hone_string_format(&columns, "\t%s", hone_scorer_name(scorer, i));
+    hone_status status = hone_string_check(&columns, "columns", error);
+    if (status == HONE_OK)
+        folder->columns = columns.bytes;
+    else
+        hone_string_deinit(&columns);
+    return status;
 }
 
 /* ---- logs --------------------------------------------------------------------------------- */
 
-static const char *header_of(hone_run_log log)
+/* The first line of a table; empty for the other logs. */
+static void put_header(const hone_run_folder *folder, hone_run_log log, char *line, size_t size)
 {
-    switch (log) {
-    case HONE_RUN_LOG_TRAIN: return "step\tepoch\tloss\tgrad_norm\tlearning_rate\ttokens\n";
-    case HONE_RUN_LOG_VALID: return "step\tepoch\tloss\tperplexity\tbest\n";
-    case HONE_RUN_LOG_LOG:
-    case HONE_RUN_LOG_SAMPLES:
-    case HONE_RUN_LOGS: break;
-    }
-    return "";
+    const char *columns = folder->columns != NULL ? folder->columns : "";
+    line[0] = '\0';
+    if (log == HONE_RUN_LOG_TRAIN)
+        snprintf(line, size, "step\tepoch\tloss\tgrad_norm\tlearning_rate\ttokens\n");
+    else if (log == HONE_RUN_LOG_VALID)
+        snprintf(line, size, "step\tepoch\tloss\tperplexity\tbest%s\n", columns);
 }
 
 static hone_status append(const hone_run_folder *folder, hone_run_log log, const char *text,
@@ -179,8 +196,10 @@ hone_status hone_run_logs_begin(const hone_run_folder *folder, const int64_t *si
             return hone_fail_memory(error, "path", 0);
         hone_status status = cut(path, size, error);
         hone_free(path);
-        if (status == HONE_OK && size == 0 && header_of(log)[0] != '\0')
-            status = append(folder, log, header_of(log), error);
+        char header[LINE];
+        put_header(folder, log, header, sizeof header);
+        if (status == HONE_OK && size == 0 && header[0] != '\0')
+            status = append(folder, log, header, error);
         HONE_TRY(status);
     }
     return HONE_OK;
@@ -256,7 +275,7 @@ static hone_status append_row(const hone_run_folder *folder, hone_run_log log, h
 static hone_status append_row(const hone_run_folder *folder, hone_run_log log, hone_error *error,
                               const char *format, ...)
 {
-    char line[512];
+    char line[LINE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
@@ -287,13 +306,43 @@ hone_status hone_run_log_step(const hone_run_folder *folder, const hone_step_res
                       result->learning_rate, (long long)result->tokens);
 }
 
-hone_status hone_run_log_validation(const hone_run_folder *folder, int64_t step, double epoch,
-                                    double loss, bool best, hone_error *error)
+static hone_json *score_json(const hone_score *score)
 {
+    hone_json *o = hone_json_new_object();
+    bool made = o != NULL && hone_json_set(o, "value", hone_json_new_real(score->value));
+    if (made && isfinite(score->low) && isfinite(score->high))
+        made = hone_json_set(o, "low", hone_json_new_real(score->low)) &&
+               hone_json_set(o, "high", hone_json_new_real(score->high));
+    if (made && hone_json_set(o, "signature", hone_json_new_string(score->signature)))
+        return o;
+    hone_json_free(o);
+    return NULL;
+}
+
+static hone_status log_scores(const hone_run_folder *folder, const hone_run_validation *validation,
+                              hone_error *error)
+{
+    hone_json *o = hone_json_new_object();
+    bool made = o != NULL && hone_json_set(o, "step", hone_json_new_integer(validation->step));
+    for (size_t i = 0; i < validation->count && made; i++)
+        made = hone_json_set(o, validation->scores[i].name, score_json(&validation->scores[i]));
+    return append_json(folder, HONE_RUN_LOG_SCORES, o, made, error);
+}
+
+hone_status hone_run_log_validation(const hone_run_folder *folder,
+                                    const hone_run_validation *validation, hone_error *error)
+{
+    char scores[LINE / 2] = "";
+    size_t used = 0;
     if (folder->path == NULL)
         return HONE_OK;
-    return append_row(folder, HONE_RUN_LOG_VALID, error, "%lld\t%.9g\t%.9g\t%.9g\t%s\n",
-                      (long long)step, epoch, loss, exp(loss), best ? "true" : "false");
+    for (size_t i = 0; i < validation->count && used + 32 < sizeof scores; i++)
+        used += (size_t)snprintf(scores + used, sizeof scores - used, "\t%.9g",
+                                 validation->scores[i].value);
+    HONE_TRY(append_row(folder, HONE_RUN_LOG_VALID, error, "%lld\t%.9g\t%.9g\t%.9g\t%s%s\n",
+                        (long long)validation->step, validation->epoch, validation->loss,
+                        exp(validation->loss), validation->best ? "true" : "false", scores));
+    return validation->count > 0 ? log_scores(folder, validation, error) : HONE_OK;
 }
 
 hone_status hone_run_log_sample(const hone_run_folder *folder, int64_t step, const char *prompt,

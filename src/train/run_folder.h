@@ -3,8 +3,10 @@
  *   config.yaml      the effective settings; its presence makes a folder a run folder
  *   log.jsonl        one object a step; what depends on the clock or the machine comes last in it
  *   train.tsv        the same without those
- *   valid.tsv        one line a validation
+ *   valid.tsv        one line a validation; with eval_generate the metrics behind the loss
  *   samples.jsonl    one object a sample
+ *   scores.jsonl     one object a validation: each metric with its interval and signature
+ *   predictions/     step-N.jsonl: what was scored, beside its references
  *   summary.json     what came of it, rewritten whenever training ends or pauses
  *   adapter/         the best by validation, else the latest of a checkpoint or the end
  *   checkpoints/     see checkpoint.h
@@ -20,7 +22,8 @@
 /* Zeroed: there is no folder, and every call below does nothing. */
 typedef struct hone_run_folder {
     char *path;
-    int lock; /* descriptor that holds the lock while the process lives */
+    char *columns; /* of valid.tsv behind the common ones, a tab before each; NULL: none */
+    int lock;      /* descriptor that holds the lock while the process lives */
 } hone_run_folder;
 
 /* Makes a new one and writes config.yaml. HONE_USAGE when the folder is there and not empty. */
@@ -33,6 +36,10 @@ void hone_run_folder_close(hone_run_folder *folder);
 /* "<folder>/<name>" as a fresh string, or NULL when out of memory. */
 char *hone_run_folder_path(const hone_run_folder *folder, const char *name);
 
+/* The metrics become columns of valid.tsv. Before hone_run_logs_begin. */
+hone_status hone_run_folder_add_columns(hone_run_folder *folder, const hone_scorer *scorer,
+                                        hone_error *error);
+
 /* Cuts every log to the sizes of a checkpoint (NULL: begins all anew). A log that is shorter is
  * HONE_MISMATCH. */
 hone_status hone_run_logs_begin(const hone_run_folder *folder, const int64_t *sizes,
@@ -43,8 +50,16 @@ hone_status hone_run_logs_sync(const hone_run_folder *folder, int64_t sizes[HONE
 /* Records. All numbers have 9 significant digits. */
 hone_status hone_run_log_step(const hone_run_folder *folder, const hone_step_result *result,
                               hone_error *error);
-hone_status hone_run_log_validation(const hone_run_folder *folder, int64_t step, double epoch,
-                                    double loss, bool best, hone_error *error);
+typedef struct hone_run_validation {
+    int64_t step;
+    double epoch, loss;
+    bool best;
+    const hone_score *scores; /* (count), in the order of the columns */
+    size_t count;
+} hone_run_validation;
+
+hone_status hone_run_log_validation(const hone_run_folder *folder,
+                                    const hone_run_validation *validation, hone_error *error);
 /* text NULL: text that is not UTF-8 */
 hone_status hone_run_log_sample(const hone_run_folder *folder, int64_t step, const char *prompt,
                                 const char *text, size_t length, hone_error *error);

@@ -12,9 +12,11 @@ void hone_run_option_sets(hone_run_settings *settings, hone_option_set sets[HONE
     sets[1] = hone_adapter_option_set(&settings->adapter);
     sets[2] = hone_data_option_set(&settings->data);
     sets[3] = hone_train_option_set(&settings->train);
+    sets[4] = hone_generate_option_set(&settings->generate);
+    sets[5] = hone_score_option_set(&settings->score);
 }
 
-static hone_status init(hone_run_settings *settings, hone_error *error)
+hone_status hone_run_settings_init(hone_run_settings *settings, hone_error *error)
 {
     hone_option_set sets[HONE_RUN_SETS];
     memset(settings, 0, sizeof *settings);
@@ -52,7 +54,7 @@ hone_status hone_run_settings_copy(hone_run_settings *to, const hone_run_setting
                                    hone_error *error)
 {
     hone_option_set source[HONE_RUN_SETS], target[HONE_RUN_SETS];
-    HONE_TRY(init(to, error));
+    HONE_TRY(hone_run_settings_init(to, error));
     borrow_sets(from, source);
     hone_run_option_sets(to, target);
     hone_status status = HONE_OK;
@@ -74,7 +76,7 @@ hone_status hone_run_settings_copy(hone_run_settings *to, const hone_run_setting
 hone_status hone_run_settings_load(hone_run_settings *settings, const char *path, hone_error *error)
 {
     hone_option_set sets[HONE_RUN_SETS];
-    HONE_TRY(init(settings, error));
+    HONE_TRY(hone_run_settings_init(settings, error));
     hone_run_option_sets(settings, sets);
     hone_status status = hone_options_load(sets, HONE_RUN_SETS, path, error);
     if (status != HONE_OK)

@@ -6,7 +6,9 @@
 
 #include <hone/trainer.h>
 
-/* Deep copy. On failure nothing is left to free. */
+/* The defaults. On failure nothing is left to free, as with all of these. */
+hone_status hone_run_settings_init(hone_run_settings *settings, hone_error *error);
+/* Deep copy. */
 hone_status hone_run_settings_copy(hone_run_settings *to, const hone_run_settings *from,
                                    hone_error *error);
 /* Reads a config.yaml over the defaults. */

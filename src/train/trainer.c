@@ -153,25 +153,43 @@ hone_status hone_trainer_validate(hone_trainer *trainer, double *loss, hone_erro
     return HONE_OK;
 }
 
+/* What the best weights have the lowest of. */
+static double measure_of(const hone_trainer *t, const hone_run_validation *found)
+{
+    if (!hone_trainer_metric_is_score(t))
+        return found->loss;
+    int64_t index = hone_scorer_find(t->scorer, t->settings.train.metric_for_best_model);
+    return -found->scores[index].value;
+}
+
 static hone_status validate(hone_trainer *t, hone_error *error)
 {
     const hone_train_settings *train = &t->settings.train;
-    double loss;
-    HONE_TRY(hone_trainer_validate(t, &loss, error));
-    bool best = hone_early_stopping_take(&t->state.stopping, loss, t->state.step,
-                                         train->early_stopping_threshold);
+    hone_run_validation found = {.step = t->state.step, .epoch = t->latest.epoch};
+    hone_score *scores = NULL;
+    HONE_TRY(hone_trainer_validate(t, &found.loss, error));
+    HONE_TRY(hone_trainer_predict(t, &scores, &found.count, error));
+    found.scores = scores;
+    found.best = hone_early_stopping_take(&t->state.stopping, measure_of(t, &found), t->state.step,
+                                          train->early_stopping_threshold);
     t->state.ended_early =
         hone_early_stopping_ends(&t->state.stopping, train->early_stopping_patience);
-    if (best)
-        HONE_TRY(save_adapter(t, error));
-    HONE_TRY(
-        hone_run_log_validation(&t->folder, t->state.step, t->latest.epoch, loss, best, error));
-    if (t->callbacks.event != NULL) {
-        const hone_train_event event = {
-            .kind = HONE_EVENT_VALIDATION, .step = &t->latest, .loss = loss, .best = best};
+    if (found.best)
+        t->state.kept_loss = found.loss;
+    hone_status status = found.best ? save_adapter(t, error) : HONE_OK;
+    if (status == HONE_OK)
+        status = hone_run_log_validation(&t->folder, &found, error);
+    if (status == HONE_OK && t->callbacks.event != NULL) {
+        const hone_train_event event = {.kind = HONE_EVENT_VALIDATION,
+                                        .step = &t->latest,
+                                        .loss = found.loss,
+                                        .best = found.best,
+                                        .scores = scores,
+                                        .score_count = found.count};
         t->callbacks.event(t->callbacks.context, &event);
     }
-    return HONE_OK;
+    hone_free(scores);
+    return status;
 }
 
 hone_status hone_trainer_checkpoint(hone_trainer *trainer, hone_error *error)

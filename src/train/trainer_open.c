@@ -93,6 +93,7 @@ hone_status hone_trainer_prepare(hone_trainer *t, hone_error *error)
     hone_parallel_set_threads((int)t->settings.model.threads);
     HONE_TRY(open_model(t, error));
     HONE_TRY(open_data(t, error));
+    HONE_TRY(hone_trainer_open_examples(t, error));
     HONE_TRY(hone_course_init(&t->course, t->train, &t->settings.train, &t->settings.data,
                               (uint64_t)t->settings.model.seed, error));
     HONE_TRY(make_schedule(t, error));
@@ -155,6 +156,8 @@ void hone_trainer_free(hone_trainer *trainer)
     hone_adamw_free(&trainer->adamw);
     hone_free(trainer->logprobs);
     hone_free(trainer->ranges);
+    hone_examples_deinit(&trainer->examples);
+    hone_scorer_free(trainer->scorer);
     hone_dataset_close(trainer->valid);
     hone_dataset_close(trainer->train);
     hone_model_close(trainer->model);
@@ -190,6 +193,8 @@ static hone_status start(hone_trainer *t, hone_error *error)
     if (out == NULL)
         return HONE_OK;
     HONE_TRY(hone_run_folder_create(&t->folder, out, &t->settings, error));
+    if (t->scorer != NULL)
+        HONE_TRY(hone_run_folder_add_columns(&t->folder, t->scorer, error));
     return hone_run_logs_begin(&t->folder, NULL, error);
 }
 
@@ -253,6 +258,8 @@ static hone_status go_on(hone_trainer *t, hone_error *error)
     HONE_TRY_GOTO(allocate(t, error), done);
     if (path != NULL)
         HONE_TRY_GOTO(load_checkpoint(t, path, &identity, error), done);
+    if (t->scorer != NULL)
+        HONE_TRY_GOTO(hone_run_folder_add_columns(&t->folder, t->scorer, error), done);
     status = hone_run_logs_begin(&t->folder, path != NULL ? t->state.log_sizes : NULL, error);
 done:
     hone_free(path);

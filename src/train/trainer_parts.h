@@ -5,6 +5,7 @@
 
 #include "engine/model.h"
 #include "graph/executor.h"
+#include "infer/examples.h"
 #include "optim/schedule.h"
 #include "train/course.h"
 #include "train/run_folder.h"
@@ -29,6 +30,9 @@ struct hone_trainer {
     hone_optim_range *ranges;
     hone_adamw adamw;
 
+    hone_examples examples; /* of eval_generate; none: nothing is predicted */
+    hone_scorer *scorer;    /* or NULL */
+
     hone_run_folder folder; /* path NULL: nothing is written */
     hone_run_state state;
     hone_step_result latest;
@@ -46,6 +50,15 @@ int64_t hone_trainer_eval_batch(const hone_trainer *trainer);
 double hone_trainer_epoch(const hone_trainer *trainer, int64_t step);
 int64_t hone_rss_bytes(void); /* of this process now; 0 where it is not known */
 double hone_seconds_now(void);
+
+/* Finds what eval_generate is to predict. */
+hone_status hone_trainer_open_examples(hone_trainer *trainer, hone_error *error);
+/* Predicts and scores now; predictions/step-N.jsonl. *scores (*count) to be freed with hone_free;
+ * none without examples. */
+hone_status hone_trainer_predict(hone_trainer *trainer, hone_score **scores, size_t *count,
+                                 hone_error *error);
+/* Whether the best weights are chosen by a score: else by the loss. */
+bool hone_trainer_metric_is_score(const hone_trainer *trainer);
 
 void hone_trainer_tell(const hone_trainer *trainer, hone_event_kind kind, const char *text);
 void hone_trainer_tell_start(const hone_trainer *trainer);

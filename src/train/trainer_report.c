@@ -216,9 +216,13 @@ static bool fill_summary(const hone_trainer *t, const char *status, hone_json *o
                 put_integer(o, "data_tokens", counts.tokens) &&
                 put_integer(o, "tokens", state->tokens) && put_real(o, "loss", state->loss);
     if (made && state->stopping.best_step > 0)
-        made = put_real(o, "best_validation_loss", state->stopping.best_loss) &&
-               put_real(o, "best_validation_perplexity", exp(state->stopping.best_loss)) &&
+        made = put_real(o, "best_validation_loss", state->kept_loss) &&
+               put_real(o, "best_validation_perplexity", exp(state->kept_loss)) &&
                put_integer(o, "best_step", state->stopping.best_step);
+    const char *metric = t->settings.train.metric_for_best_model;
+    if (made && state->stopping.best_step > 0 && hone_trainer_metric_is_score(t))
+        made = put_text(o, "metric_for_best_model", metric) &&
+               put_real(o, "best_metric", -state->stopping.best);
     return made && put_real(o, "seconds", state->seconds) &&
            put_real(o, "tokens_per_second", (double)state->tokens / fmax(state->seconds, 1e-9)) &&
            put_integer(o, "rss_bytes", hone_rss_bytes());

@@ -29,13 +29,13 @@ static void texts_are_escaped(void **state)
         hone_page_html(&page, "");
         hone_page_text(&page, cases[i].text);
         assert_string_equal(page.text.bytes, cases[i].expected);
-        hone_text_deinit(&page.text);
+        hone_string_deinit(&page.text);
     }
     hone_page page = {0};
     hone_page_text_n(&page, "a\0b", 3);
     assert_string_equal(page.text.bytes, "a\xEF\xBF\xBD"
                                          "b");
-    hone_text_deinit(&page.text);
+    hone_string_deinit(&page.text);
 }
 
 static void numbers_are_for_people(void **state)

@@ -105,7 +105,7 @@ static void is_read_back_to_the_bit(void **state)
     assert_memory_equal(found.log_sizes, run_state.log_sizes, sizeof found.log_sizes);
     assert_int_equal(found.step, 17);
     assert_int_equal(found.tokens, run_state.tokens);
-    assert_true(found.stopping.best_loss == 1.0 / 3.0 && found.stopping.best_step == 2 &&
+    assert_true(found.stopping.best == 1.0 / 3.0 && found.stopping.best_step == 2 &&
                 found.stopping.bad == 1 && !found.ended_early);
     assert_true(found.loss == 0.1 && found.grad_norm == 1e-300 && found.seconds == 0.25);
     assert_string_equal(hone_json_string(hone_json_get(stored, "seed"), NULL), "42");

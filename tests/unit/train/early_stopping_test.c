@@ -39,7 +39,7 @@ static void counts_validations_without_improvement(void **state)
             assert_int_equal(stopping.bad, cases[i].bad[k]);
         }
         assert_int_equal(stopping.best_step, cases[i].best_step);
-        assert_true(stopping.best_loss == cases[i].losses[cases[i].best_step - 1]);
+        assert_true(stopping.best == cases[i].losses[cases[i].best_step - 1]);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "train/run_folder.h"
 #include "train/run_settings.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +27,13 @@ static int release(void **state)
     deinit_settings(&settings);
     return remove_scratch(state);
 }
+
+static const hone_run_validation validation = {.step = 3, .epoch = 0.5, .loss = 2.0, .best = true};
+static const hone_score scores[] = {
+    {.name = "rouge1", .value = 0.25, .low = 0.125, .high = 0.5, .signature = "a|b"},
+    {.name = "bleu", .value = 3, .low = (double)NAN, .high = (double)NAN, .signature = "c"}};
+static const hone_run_validation scored = {
+    .step = 6, .epoch = 1, .loss = 0, .scores = scores, .count = 2};
 
 static void create(hone_run_folder *folder, const char *path)
 {
@@ -138,7 +146,7 @@ static void records_have_nine_digits_and_times_last(void **state)
     create(&folder, in_scratch("records"));
     assert_ok(hone_run_logs_begin(&folder, NULL, error));
     assert_ok(hone_run_log_step(&folder, &result, error));
-    assert_ok(hone_run_log_validation(&folder, 3, 0.5, 2.0, true, error));
+    assert_ok(hone_run_log_validation(&folder, &validation, error));
     assert_ok(hone_run_log_sample(&folder, 3, "a\"b", "c\n\xC3\xA9", 4, error));
     assert_ok(hone_run_log_sample(&folder, 3, "", NULL, 0, error));
     hone_run_folder_close(&folder);
@@ -156,6 +164,33 @@ static void records_have_nine_digits_and_times_last(void **state)
                 "{\"step\":3,\"prompt\":\"\",\"text\":null}\n");
 }
 
+/* The metrics are columns of the table; their intervals and signatures stand in a log of their own.
+ */
+static void scores_stand_behind_the_loss(void **state)
+{
+    (void)state;
+    hone_run_folder folder;
+    hone_score_settings settings;
+    hone_scorer *scorer;
+    hone_option_set set = hone_score_option_set(&settings);
+    assert_ok(hone_options_init(&set, error));
+    assert_ok(hone_options_set_text(&set, 1, "metrics", "rouge1,bleu", "metrics", error));
+    assert_ok(hone_scorer_create(&settings, &scorer, error));
+    create(&folder, in_scratch("scored"));
+    assert_ok(hone_run_folder_add_columns(&folder, scorer, error));
+    assert_ok(hone_run_logs_begin(&folder, NULL, error));
+    assert_ok(hone_run_log_validation(&folder, &scored, error));
+    hone_run_folder_close(&folder);
+    assert_text(in_scratch("scored/valid.tsv"),
+                "step\tepoch\tloss\tperplexity\tbest\trouge1\tbleu\n"
+                "6\t1\t0\t1\tfalse\t0.25\t3\n");
+    assert_text(in_scratch("scored/scores.jsonl"),
+                "{\"step\":6,\"rouge1\":{\"value\":0.25,\"low\":0.125,\"high\":0.5,"
+                "\"signature\":\"a|b\"},\"bleu\":{\"value\":3.0,\"signature\":\"c\"}}\n");
+    hone_scorer_free(scorer);
+    hone_options_deinit(&set);
+}
+
 static void logs_are_cut_back_to_the_byte(void **state)
 {
     (void)state;
@@ -166,7 +201,7 @@ static void logs_are_cut_back_to_the_byte(void **state)
     assert_ok(hone_run_log_step(&folder, &result, error));
     assert_ok(hone_run_logs_sync(&folder, first, error));
     assert_ok(hone_run_log_step(&folder, &result, error));
-    assert_ok(hone_run_log_validation(&folder, 3, 0.5, 2.0, true, error));
+    assert_ok(hone_run_log_validation(&folder, &scored, error));
     assert_ok(hone_run_log_sample(&folder, 3, "a", "b", 1, error));
     assert_ok(hone_run_logs_sync(&folder, second, error));
     for (int i = 0; i < HONE_RUN_LOGS; i++)
@@ -194,7 +229,7 @@ static void a_full_disk_is_an_error(void **state)
         assert_int_equal(symlink("/dev/full", in_scratch("full-%zu/%s", i, logs[i])), 0);
         hone_status status = hone_run_log_step(&folder, &result, &problem);
         if (status == HONE_OK)
-            status = hone_run_log_validation(&folder, 3, 0.5, 2.0, true, &problem);
+            status = hone_run_log_validation(&folder, &validation, &problem);
         if (status == HONE_OK)
             status = hone_run_log_sample(&folder, 3, "a", "b", 1, &problem);
         assert_int_equal(status, HONE_IO);
@@ -210,7 +245,7 @@ static void without_a_folder_nothing_is_written(void **state)
     int64_t sizes[HONE_RUN_LOGS];
     assert_ok(hone_run_logs_begin(&none, NULL, error));
     assert_ok(hone_run_log_step(&none, &result, error));
-    assert_ok(hone_run_log_validation(&none, 3, 0.5, 2.0, true, error));
+    assert_ok(hone_run_log_validation(&none, &validation, error));
     assert_ok(hone_run_log_sample(&none, 3, "a", "b", 1, error));
     assert_ok(hone_run_logs_sync(&none, sizes, error));
     assert_ok(hone_run_plot(&none, error));
@@ -225,6 +260,7 @@ int main(void)
         cmocka_unit_test(a_folder_with_something_in_it_is_refused),
         cmocka_unit_test(one_process_has_it_at_a_time),
         cmocka_unit_test(records_have_nine_digits_and_times_last),
+        cmocka_unit_test(scores_stand_behind_the_loss),
         cmocka_unit_test(logs_are_cut_back_to_the_byte),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(without_a_folder_nothing_is_written),
