@@ -15,6 +15,6 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_train, cli_eval, cli_generate, cli_merge, cli_plan, cli_inspect,
-    cli_tokenize, cli_score, cli_plot, cli_report;
+    cli_tokenize, cli_score, cli_plot, cli_report, cli_compare;
 
 #endif

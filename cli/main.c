@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const cli_command *const commands[] = {&cli_train, &cli_eval,    &cli_generate, &cli_merge,
-                                              &cli_plan,  &cli_inspect, &cli_tokenize, &cli_score,
-                                              &cli_plot,  &cli_report};
+static const cli_command *const commands[] = {
+    &cli_train, &cli_compare, &cli_eval,     &cli_generate, &cli_score, &cli_merge,
+    &cli_plan,  &cli_inspect, &cli_tokenize, &cli_plot,     &cli_report};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static const cli_command *find_command(const char *name)

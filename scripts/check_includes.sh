@@ -28,6 +28,7 @@ declare -A below=(
     [engine]="base tensor file gemm op graph model adapter"
     [infer]="base tensor file gemm op graph model adapter engine text data"
     [train]="base tensor file gemm op graph model adapter engine text data optim report infer"
+    [study]="base tensor file gemm op graph model adapter engine text data optim report infer train"
 )
 libraries='dnnl|oneapi|jansson|yaml|zip|zstd|utf8proc|pcre2|cairo|xxhash|curl|microhttpd|mpi'
 allocators='malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|free|strn?dup'

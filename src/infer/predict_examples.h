@@ -21,8 +21,8 @@ typedef struct hone_prediction_costs {
     double seconds; /* of generating them */
 } hone_prediction_costs;
 
-/* The lines: {"line":7,"prediction":...,"reference":...,"source":...,"finish":"eos"}. Space around a
- * prediction is left out. HONE_USAGE without a tokenizer. costs may be NULL. */
+/* The lines: {"line":7,"prediction":...,"reference":...,"source":...,"finish":"eos"}. Space around
+ * a prediction is left out. HONE_USAGE without a tokenizer. costs may be NULL. */
 hone_status hone_predict_examples(hone_model *model, const hone_examples *examples,
                                   const hone_predict_request *request, hone_prediction_costs *costs,
                                   hone_error *error);

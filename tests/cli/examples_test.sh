@@ -6,13 +6,14 @@ hone=$(realpath "$1")
 root=$(realpath "$(dirname "$0")/../..")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/bin" "$work/data/demo" "$work/runs"
+mkdir -p "$work/bin" "$work/data/demo" "$work/data/synopsis" "$work/runs"
 ln -s "$hone" "$work/bin/hone"
 ln -s "$root/models" "$root/README.md" "$work"
 for part in train valid; do
-    head -n 8 "$root/data/demo/$part.jsonl" >"$work/data/demo/$part.jsonl"
+    for data in demo synopsis; do
+        head -n 8 "$root/data/$data/$part.jsonl" >"$work/data/$data/$part.jsonl"
+    done
 done
-ln -s "$root/data/synopsis" "$work/data"
 export PATH=$work/bin:$PATH
 cd "$work"
 hone train --model models/tiny-gpt2 --train data/demo/train.jsonl --max-steps 2 --out runs/demo \

@@ -82,11 +82,33 @@ static void pages_survive_every_refusal(void **state)
     sweep(report);
 }
 
+static hone_status report_comparison(void)
+{
+    return hone_report_write(in_scratch("both"), in_scratch("out/report.html"), NULL);
+}
+
+static void comparisons_survive_every_refusal(void **state)
+{
+    (void)state;
+    write_run("both/runs/one", 30);
+    write_run("both/runs/two", 20);
+    write_file("both/runs/one/predictions.jsonl",
+               "{\"line\":3,\"source\":\"s\",\"reference\":\"t\",\"prediction\":\"p\"}\n");
+    write_file("both/table.json",
+               "{\"title\":\"T\",\"notes\":[\"n\"],\"rows\":["
+               "{\"kind\":\"untouched\",\"name\":\"u\",\"loss\":4,\"scores\":{\"bleu\":"
+               "{\"value\":1,\"scale\":100}}},"
+               "{\"kind\":\"run\",\"name\":\"a\",\"loss\":3,\"run\":\"runs/one\"},"
+               "{\"kind\":\"run\",\"name\":\"b\",\"loss\":2,\"run\":\"runs/two\"}]}");
+    sweep(report_comparison);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pictures_survive_every_refusal),
         cmocka_unit_test(pages_survive_every_refusal),
+        cmocka_unit_test(comparisons_survive_every_refusal),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

@@ -170,12 +170,12 @@ static void scores_stand_behind_the_loss(void **state)
 {
     (void)state;
     hone_run_folder folder;
-    hone_score_settings settings;
+    hone_score_settings metrics;
     hone_scorer *scorer;
-    hone_option_set set = hone_score_option_set(&settings);
+    hone_option_set set = hone_score_option_set(&metrics);
     assert_ok(hone_options_init(&set, error));
     assert_ok(hone_options_set_text(&set, 1, "metrics", "rouge1,bleu", "metrics", error));
-    assert_ok(hone_scorer_create(&settings, &scorer, error));
+    assert_ok(hone_scorer_create(&metrics, &scorer, error));
     create(&folder, in_scratch("scored"));
     assert_ok(hone_run_folder_add_columns(&folder, scorer, error));
     assert_ok(hone_run_logs_begin(&folder, NULL, error));
