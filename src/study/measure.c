@@ -103,18 +103,20 @@ typedef struct measuring {
 /* Opens a folder as the run's settings say. What a run wrote has weights, even where the run began
  * with random ones. */
 static hone_status open_model(const hone_measure_request *request, const char *folder,
-                              const char *adapter, hone_model **out, hone_error *error)
+                              const char *adapter, const char *compute, hone_model **out,
+                              hone_error *error)
 {
     hone_model_settings settings = request->settings->model; /* its texts stay the run's */
     static char pretrained[] = "pretrained";
     union {
         const char *given;
         char *taken;
-    } model = {folder}, attached = {adapter};
+    } model = {folder}, attached = {adapter}, type = {compute};
     if (strcmp(folder, settings.model) != 0)
         settings.init = pretrained;
     settings.model = model.taken;
     settings.adapter = attached.taken;
+    settings.compute = type.taken;
     return hone_model_open(&settings, NULL, out, error);
 }
 
@@ -217,6 +219,17 @@ static hone_status time_decoding(measuring *m, hone_model *model, const hone_exa
     return put_real(m, key, (double)costs.tokens / fmax(costs.seconds, 1e-9), error);
 }
 
+/* Writes the merged model: from weights as they are on disk, whatever the run's products multiply.
+ */
+static hone_status merge(const hone_measure_request *request, const char *folder, hone_error *error)
+{
+    hone_model *exact = NULL;
+    HONE_TRY(open_model(request, request->model, request->adapter, "f32", &exact, error));
+    hone_status status = hone_model_merge(exact, folder, error);
+    hone_model_close(exact);
+    return status;
+}
+
 /* The merged model is written, opened, timed and removed. */
 static hone_status time_merged(measuring *m, const hone_examples *examples, hone_error *error)
 {
@@ -226,9 +239,10 @@ static hone_status time_merged(measuring *m, const hone_examples *examples, hone
         return hone_fail_memory(error, "path", 0);
     hone_status status = hone_folder_remove(folder, error);
     if (status == HONE_OK)
-        status = hone_model_merge(m->model, folder, error);
+        status = merge(m->request, folder, error);
     if (status == HONE_OK)
-        status = open_model(m->request, folder, NULL, &merged, error);
+        status = open_model(m->request, folder, NULL, m->request->settings->model.compute, &merged,
+                            error);
     if (status == HONE_OK)
         status = time_decoding(m, merged, examples, "decode_tokens_per_second_merged", error);
     hone_model_close(merged);
@@ -276,7 +290,8 @@ static hone_status find_examples(const measuring *m, bool training, int64_t most
 
 static hone_status measure_model(measuring *m, hone_error *error)
 {
-    HONE_TRY(open_model(m->request, m->request->model, m->request->adapter, &m->model, error));
+    HONE_TRY(open_model(m->request, m->request->model, m->request->adapter,
+                        m->request->settings->model.compute, &m->model, error));
     HONE_TRY(open_data(m, false, error));
     HONE_TRY(measure_loss(m, error));
     if (m->model->tokenizer == NULL || hone_examples_usable(m->valid) == 0)
@@ -361,7 +376,8 @@ static hone_status copy_words(measuring *m, const hone_examples *examples, int64
 
 static hone_status measure_copied(measuring *m, hone_error *error)
 {
-    HONE_TRY(open_model(m->request, m->request->model, NULL, &m->model, error));
+    HONE_TRY(open_model(m->request, m->request->model, NULL, m->request->settings->model.compute,
+                        &m->model, error));
     HONE_TRY(open_data(m, true, error));
     if (m->model->tokenizer == NULL || hone_examples_usable(m->valid) == 0 ||
         hone_examples_usable(m->train) == 0)

@@ -82,7 +82,7 @@ typedef struct folder_case {
 static void check_case(const char *golden, const folder_case *c)
 {
     char rows[600];
-    double expected, loss = NAN;
+    double expected, loss = (double)NAN;
     hone_error problem = {0};
     snprintf(rows, sizeof rows, "%s/rows.jsonl", golden);
     assert_ok(measure(golden, rows, &expected, error));

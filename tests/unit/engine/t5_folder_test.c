@@ -224,7 +224,7 @@ static double loss_of(const change *at, const char *folder)
     hone_model_settings settings;
     hone_data_settings data;
     hone_option_set sets[] = {hone_model_option_set(&settings), hone_data_option_set(&data)};
-    hone_evaluation result = {.loss = NAN};
+    hone_evaluation result = {.loss = (double)NAN};
     snprintf(rows, sizeof rows, "tests/golden/%s/rows.jsonl", at->golden);
     for (int i = 0; i < 2; i++)
         assert_ok(hone_options_init(&sets[i], error));
