@@ -40,6 +40,8 @@
       "Accept an adapter folder that lacks tensors of this model")
 
 #define HONE_DATA_SETTINGS(X)                                                                      \
+    X(STRING, preset, "none", 0, 0, "none|cnn_dailymail|imdb|wikitext", "NAME",                   \
+      "Keys of a known data set's rows (article and highlights; text)")                            \
     X(STRING, text_field, "text", 0, 0, NULL, "KEY", "Key of plain text rows")                    \
     X(STRING, prompt_field, "prompt", 0, 0, NULL, "KEY", "Key of the prompt in pair rows")        \
     X(STRING, completion_field, "completion", 0, 0, NULL, "KEY", "Key of the completion")         \

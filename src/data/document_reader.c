@@ -4,6 +4,7 @@
 #include "data/document_reader.h"
 
 #include "data/json_line.h"
+#include "data/preset.h"
 #include "tensor/batch.h"
 
 #include <stdio.h>
@@ -137,11 +138,11 @@ static void order_forms(hone_document_reader *reader, hone_pair_fields prompt,
                          !other_source && reader->part_count == 0;
 }
 
-hone_status hone_document_reader_init(hone_document_reader *reader,
-                                      const hone_data_settings *settings, bool prompts_only,
-                                      hone_error *error)
+hone_status hone_document_reader_init(hone_document_reader *reader, const hone_data_settings *given,
+                                      bool prompts_only, hone_error *error)
 {
     bool failed = false;
+    const hone_data_settings preset = hone_data_preset_apply(given), *settings = &preset;
     *reader = (hone_document_reader){.prompts_only = prompts_only};
     reader->text_field = copy_field(reader, settings->text_field, &failed);
     hone_pair_fields prompt = {copy_field(reader, settings->prompt_field, &failed),

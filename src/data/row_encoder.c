@@ -3,6 +3,8 @@
  * is appended to another. */
 #include "data/row_encoder.h"
 
+#include "data/preset.h"
+
 #include <string.h>
 
 /* Of source and target, for a model without end: what T5 was trained with. */
@@ -147,7 +149,7 @@ hone_status hone_row_encoder_init(hone_row_encoder *encoder, const char *path,
                                   .max_length = options->max_length,
                                   .max_source = part_limit(options, settings->max_source_length),
                                   .max_target = part_limit(options, settings->max_target_length),
-                                  .allow_empty = settings->allow_empty,
+                                  .allow_empty = hone_data_preset_apply(settings).allow_empty,
                                   .append_eos = settings->append_eos,
                                   .encoder_decoder = options->encoder_decoder,
                                   .corrupts = objective != NULL &&

@@ -36,6 +36,7 @@ static const char style[] =
     "th,td{padding:6px 10px;border-bottom:1px solid #e4e7eb;text-align:left;vertical-align:top}\n"
     "th{font-weight:600;color:#3d444d}\n"
     "thead th{vertical-align:bottom}\n"
+    "@media(max-width:900px){th,td{padding:6px}}\n"
     "tbody th{position:sticky;left:0;background:#fff;min-width:7em;max-width:15em;"
     "overflow-wrap:break-word}\n"
     ".n{text-align:right;font-variant-numeric:tabular-nums}\n"

@@ -183,7 +183,8 @@ static bool same_data(const hone_run_settings *a, const hone_run_settings *b)
 {
     return same_texts(a->train.train, b->train.train) &&
            same_texts(a->train.valid, b->train.valid) && a->train.split == b->train.split &&
-           a->model.seed == b->model.seed && same_texts(a->data.text_field, b->data.text_field) &&
+           a->model.seed == b->model.seed && same_texts(a->data.preset, b->data.preset) &&
+           same_texts(a->data.text_field, b->data.text_field) &&
            same_texts(a->data.prompt_field, b->data.prompt_field) &&
            same_texts(a->data.completion_field, b->data.completion_field) &&
            same_texts(a->data.source_field, b->data.source_field) &&

@@ -134,3 +134,21 @@ void deinit_settings(hone_run_settings *settings)
     for (int i = 0; i < HONE_RUN_SETS; i++)
         hone_options_deinit(&sets[i]);
 }
+
+void write_byte_tokenizer(const char *folder)
+{
+    static char text[8192];
+    size_t used = (size_t)sprintf(text, "{");
+    int other = 256;
+    for (int byte = 0; byte < 256; byte++) {
+        bool plain = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) ||
+                     (byte >= 0xAE && byte <= 0xFF);
+        used += (size_t)sprintf(text + used, "\"\\u%04x\": %d, ", plain ? byte : other++, byte);
+    }
+    sprintf(text + used, "\"<|endoftext|>\": 256}");
+    char path[600];
+    snprintf(path, sizeof path, "%s/vocab.json", folder);
+    write_text(path, text);
+    snprintf(path, sizeof path, "%s/merges.txt", folder);
+    write_text(path, "#version: 0.2\n");
+}
