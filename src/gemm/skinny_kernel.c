@@ -9,8 +9,6 @@ enum {
     ROWS = 4    /* rows of A that share a loaded weight in a dot product */
 };
 
-typedef uint32_t uvec __attribute__((vector_size(64)));
-
 static inline uvec load_pairs(const uint16_t *from)
 {
     uvec pairs;

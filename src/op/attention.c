@@ -8,13 +8,15 @@
  *          log-sum-exp (N, H); relative bias: relative_bias.h.
  * Generation: rows are appended to the cache, and queries see all of their segment's cache.
  * Errors:  none (a kernel). */
+#include "op/attention_rows.h"
 #include "op/relative_bias.h"
 
 enum {
     QUERY_BLOCK = 128,         /* queries of one block, for segments up to ... */
     BLOCK_SCORES = 128 * 1024, /* ... this many scores; longer segments get fewer queries */
     LEAST_QUERIES = 16,
-    FEW_QUERIES = 4 /* up to so many rows of a segment: plain dot products */
+    TASK_BLOCKS = 4, /* of a forward task */
+    FEW_QUERIES = 4  /* up to so many rows of a segment: plain dot products */
 };
 
 static unsigned attention_saved(const hone_op *op, const hone_weight *const weight[HONE_OP_WEIGHTS])
@@ -32,43 +34,52 @@ static int64_t block_queries(int64_t keys)
     return fit > QUERY_BLOCK ? QUERY_BLOCK : fit < LEAST_QUERIES ? LEAST_QUERIES : fit;
 }
 
+/* ---- scratch ------------------------------------------------------------------------------ */
+
+/* Products work on dense copies of a head's rows, padded with zeros to whole vectors: all lengths
+ * then make few shapes of products (each of bf16 is compiled), and at full speed. */
+static int64_t padded(int64_t rows)
+{
+    return padded_width(rows);
+}
+
 /* Floats of the largest block of scores for segments of up to `longest` keys. */
 static size_t score_floats(int64_t longest)
 {
-    return (size_t)BLOCK_SCORES + (size_t)(LEAST_QUERIES * longest);
+    return (size_t)BLOCK_SCORES + (size_t)(LEAST_QUERIES * padded(longest) + QUERY_BLOCK * LANES);
 }
 
-/* ---- scratch ------------------------------------------------------------------------------ */
-
-/* One thread's scratch: scores, their gradients, bf16 copies of both, two f32 sums (M, D), and the
- * gradient of a head's biases by distance. */
+/* One thread's scratch: scores and their gradients; dense rows of keys, values, queries and d_out,
+ * of the last two a block; a block of results; sums (M, D); a head's bias gradients by distance. */
 typedef struct workspace {
-    float *scores, *d_scores, *d_keys, *d_values, *rows, *d_distances;
-    uint16_t *half_scores, *half_d_scores;
+    float *scores, *d_scores, *results, *d_keys, *d_values, *d_distances;
+    char *keys, *values, *queries, *d_out;
 } workspace;
 
 static size_t lay_out(char *base, int64_t longest, int64_t head_size, bool training, workspace *out)
 {
-    size_t scores = align_up(score_floats(longest) * sizeof(float)), half = align_up(scores / 2);
-    size_t rows = align_up((size_t)QUERY_BLOCK * (size_t)head_size * sizeof(float));
-    size_t sums = align_up((size_t)(longest * head_size) * sizeof(float)), used = 0;
-    size_t distances = align_up((size_t)bias_distances(longest) * sizeof(float));
-    const size_t sizes[] = {scores, half, rows, scores, half, sums, sums, distances};
-    char *at[8];
-    for (int i = 0; i < (training ? 8 : 3); i++) {
+    size_t scores = align_up(score_floats(longest) * sizeof(float)), used = 0;
+    size_t block = align_up((size_t)(QUERY_BLOCK * padded(head_size)) * sizeof(float));
+    size_t all = align_up((size_t)(padded(longest) * head_size) * sizeof(float));
+    size_t distances = align_up((size_t)(bias_distances(longest) + LANES) * sizeof(float));
+    const size_t sizes[] = {scores, block, block, all, all, scores, block, all, all, distances};
+    char *at[10];
+    for (int i = 0; i < (training ? 10 : 5); i++) {
         at[i] = base != NULL ? base + used : NULL;
         used += sizes[i];
     }
     if (out != NULL) {
         *out = (workspace){.scores = (float *)(void *)at[0],
-                           .half_scores = (uint16_t *)(void *)at[1],
-                           .rows = (float *)(void *)at[2]};
+                           .results = (float *)(void *)at[1],
+                           .queries = at[2],
+                           .keys = at[3],
+                           .values = at[4]};
         if (training) {
-            out->d_scores = (float *)(void *)at[3];
-            out->half_d_scores = (uint16_t *)(void *)at[4];
-            out->d_keys = (float *)(void *)at[5];
-            out->d_values = (float *)(void *)at[6];
-            out->d_distances = (float *)(void *)at[7];
+            out->d_scores = (float *)(void *)at[5];
+            out->d_out = at[6];
+            out->d_keys = (float *)(void *)at[7];
+            out->d_values = (float *)(void *)at[8];
+            out->d_distances = (float *)(void *)at[9];
         }
     }
     return used;
@@ -78,7 +89,8 @@ static size_t table_size(const hone_op *op, int64_t longest)
 {
     if (op->as.attention.relative_buckets == 0)
         return 0;
-    return align_up((size_t)(op->as.attention.heads * bias_distances(longest)) * sizeof(float));
+    int64_t floats = op->as.attention.heads * bias_distances(longest) + LANES;
+    return align_up((size_t)floats * sizeof(float));
 }
 
 /* Bytes of the bias gradients: of every segment (at most `rows`), head and bucket. */
@@ -101,6 +113,7 @@ typedef struct attention {
     const hone_op_run *run;
     int64_t heads, size, width; /* width = heads size */
     int64_t longest;            /* most keys of a segment of this batch: at most what was planned */
+    int64_t parts;              /* forward: most tasks that a segment's head is cut into */
     float scale;
     float *table;    /* (heads, distances) biases, or NULL */
     float *partials; /* (segments, heads, buckets) their gradients, or NULL */
@@ -122,6 +135,7 @@ static attention begin(const hone_op_run *run, bool backward)
                    .heads = op->as.attention.heads,
                    .size = op->as.attention.head_size,
                    .longest = 1,
+                   .parts = 1,
                    .scale = op->as.attention.scale};
     char *free = run->scratch;
     a.width = a.heads * a.size;
@@ -217,58 +231,6 @@ static int64_t visible_keys(const attention *a, const head_rows *h, int64_t i)
     return a->run->op->as.attention.causal ? h->past + i + 1 : h->keys;
 }
 
-/* Turns a row of raw scores into probabilities over its first `visible` keys; the rest become 0.
- * Returns the log-sum-exp of the scaled scores. */
-static float softmax_row(float *s, int64_t visible, int64_t keys, float scale)
-{
-    vec largest = vec_set(-INFINITY);
-    int64_t j = 0;
-    for (; j + LANES <= visible; j += LANES)
-        largest = vec_max(vec_load(s + j), largest);
-    float top = vec_largest(largest);
-    for (; j < visible; j++)
-        top = s[j] > top ? s[j] : top;
-    vec sum = {0};
-    for (j = 0; j + LANES <= visible; j += LANES) {
-        vec e = vec_exp((vec_load(s + j) - top) * scale);
-        sum += e;
-        vec_store(s + j, e);
-    }
-    float total = vec_sum(sum);
-    if (j < visible) {
-        float tail[LANES] = {0};
-        memcpy(tail, s + j, (size_t)(visible - j) * sizeof(float));
-        vec_store(tail, vec_exp((vec_load(tail) - top) * scale));
-        for (int64_t i = 0; i < visible - j; i++) {
-            s[j + i] = tail[i];
-            total += tail[i];
-        }
-    }
-    float inverse = 1.0f / total;
-    for (j = 0; j < visible; j++)
-        s[j] *= inverse;
-    for (; j < keys; j++)
-        s[j] = 0.0f;
-    return top * scale + logf(total);
-}
-
-/* The same probabilities again, from the log-sum-exp. */
-static void softmax_again_row(float *s, int64_t visible, int64_t keys, float scale, float lse)
-{
-    int64_t j = 0;
-    for (; j + LANES <= visible; j += LANES)
-        vec_store(s + j, vec_exp(vec_load(s + j) * scale - lse));
-    if (j < visible) {
-        float tail[LANES] = {0};
-        memcpy(tail, s + j, (size_t)(visible - j) * sizeof(float));
-        vec_store(tail, vec_exp(vec_load(tail) * scale - lse));
-        memcpy(s + j, tail, (size_t)(visible - j) * sizeof(float));
-        j = visible;
-    }
-    for (; j < keys; j++)
-        s[j] = 0.0f;
-}
-
 /* Dropout factors of one query's row of probabilities. */
 static void dropout_scores(const attention *a, int64_t row, int64_t head, float *s, int64_t n)
 {
@@ -277,60 +239,111 @@ static void dropout_scores(const attention *a, int64_t row, int64_t head, float 
     dropout_apply(run->random, run->op->dropout, stream << 24, s, n); /* 2^24 keys a row */
 }
 
-/* Adds the biases of query `i` to its raw scores, and scales them; the scale that is left. */
-static float add_bias(const attention *a, const head_rows *h, int64_t head, int64_t i, float *s,
-                      int64_t visible)
+/* Row `i` of the segment's queries in a block of scores of `keys` columns. */
+static score_row find_scores(const attention *a, const head_rows *h, int64_t head, int64_t i,
+                             float *scores, int64_t keys)
 {
-    if (a->table == NULL)
-        return a->scale;
-    bias_add(s, bias_row(a->table, a->longest, head, h->past + i), visible, a->scale);
-    return 1.0f;
+    score_row row = {scores, NULL, visible_keys(a, h, i), keys, a->scale};
+    if (a->table != NULL)
+        row.bias = bias_row(a->table, a->longest, head, h->past + i);
+    return row;
 }
 
-/* scores (queries, keys) = Q K^T of a block of queries. */
-static void block_scores(const head_rows *h, int64_t size, int64_t start, int64_t queries,
-                         int64_t keys, float *scores)
+/* Dense rows of a head, padded with zeros; the operand of them. */
+static hone_matrix pack(const head_rows *h, const char *from, int64_t stride, int64_t rows,
+                        int64_t size, char *to)
 {
-    hone_product p = {.m = queries, .n = keys, .k = size, .c = scores, .c_stride = keys};
-    p.a = (hone_matrix){row_at(h, h->q, start, h->q_stride), h->dtype, h->q_stride, 1};
-    p.b = (hone_matrix){h->k, h->dtype, 1, h->k_stride};
+    size_t element = hone_dtype_size(h->dtype), row = (size_t)size * element;
+    for (int64_t i = 0; i < rows; i++)
+        memcpy(to + (size_t)i * row, row_at(h, from, i, stride), row);
+    memset(to + (size_t)rows * row, 0, (size_t)(padded(rows) - rows) * row);
+    return (hone_matrix){to, h->dtype, size, 1};
+}
+
+static hone_matrix transposed(hone_matrix m)
+{
+    return (hone_matrix){m.data, m.dtype, m.column_stride, m.row_stride};
+}
+
+/* One head of one segment, or a part of it: its keys and values as operands. */
+typedef struct head_task {
+    const attention *a;
+    head_rows rows;
+    int64_t head;
+    hone_matrix keys, values;
+    workspace w;
+} head_task;
+
+static head_task begin_head(const attention *a, int64_t segment, int64_t head, int thread,
+                            bool training)
+{
+    head_task t = {.a = a, .rows = find_head(a, segment, head), .head = head};
+    const head_rows *h = &t.rows;
+    t.w = thread_workspace(a, thread, training);
+    t.keys = pack(h, h->k, h->k_stride, h->keys, a->size, t.w.keys);
+    t.values = pack(h, h->v, h->v_stride, h->keys, a->size, t.w.values);
+    return t;
+}
+
+/* A block of queries, and how many keys it sees at most; both padded. Rows of scores are one vector
+ * apart, so that they don't meet in the same lines of the cache. */
+typedef struct block {
+    int64_t start, count, queries, keys, stride;
+    hone_matrix q;
+} block;
+
+static block begin_block(const head_task *t, int64_t start)
+{
+    const head_rows *h = &t->rows;
+    int64_t step = block_queries(h->keys);
+    block b = {.start = start, .count = h->queries - start < step ? h->queries - start : step};
+    b.queries = padded(b.count);
+    b.keys = padded(visible_keys(t->a, h, start + b.count - 1));
+    b.stride = b.keys + LANES;
+    b.q = pack(h, row_at(h, h->q, start, h->q_stride), h->q_stride, b.count, t->a->size,
+               t->w.queries);
+    return b;
+}
+
+/* scores (queries, keys) = x y^T, x a block's rows of q or d_out, y the keys or the values. */
+static void multiply_keys(const head_task *t, const block *b, hone_matrix x, hone_matrix y,
+                          float *scores)
+{
+    hone_product p = {.m = b->queries, .n = b->keys, .k = t->a->size, .c = scores};
+    p.c_stride = b->stride;
+    p.a = x;
+    p.b = transposed(y);
     hone_matmul(&p);
 }
 
-/* Scores as an operand of the values' type. */
-static hone_matrix scores_operand(hone_dtype dtype, const float *scores, uint16_t *half,
-                                  int64_t queries, int64_t keys, bool transposed)
+/* Probabilities or their like as an operand: see attention_rows.h. */
+static hone_matrix scores_operand(const head_task *t, const block *b, float *scores)
 {
-    const void *data = scores;
-    if (dtype == HONE_BF16) {
-        store_floats(HONE_BF16, scores, half, queries * keys);
-        data = half;
-    }
-    return transposed ? (hone_matrix){data, dtype, 1, keys} : (hone_matrix){data, dtype, keys, 1};
+    int64_t stride = b->stride * (t->rows.dtype == HONE_BF16 ? 2 : 1);
+    memset(scores + b->count * b->stride, 0,
+           (size_t)((b->queries - b->count) * b->stride) * sizeof(float));
+    return (hone_matrix){scores, t->rows.dtype, stride, 1};
 }
 
 /* ---- forward ------------------------------------------------------------------------------ */
 
-static float dot(const float *a, const float *b, int64_t n)
+/* A row of results times a factor to its place. */
+static void put_result(columns to, int64_t row, float *from, int64_t size, float factor)
 {
-    vec sum = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        sum += vec_load(a + i) * vec_load(b + i);
-    float total = vec_sum(sum);
-    for (; i < n; i++)
-        total += a[i] * b[i];
-    return total;
+    for (int64_t d = 0; d < size; d++)
+        from[d] *= factor;
+    store_floats(to.view.dtype, from, column_at(to, row, 0), size);
 }
 
 /* A few queries against a cache: sums in one fixed order, whatever else is decoded. */
-static void few_queries(const attention *a, const head_rows *h, int64_t head, workspace *w)
+static void few_queries(const attention *a, const head_rows *h, int64_t head, const workspace *w)
 {
     int64_t size = a->size;
-    const hone_view out = a->run->out[0];
-    float *q = w->rows, *row = w->rows + padded_width(size), *y = row + padded_width(size);
+    columns out = {a->run->out[0], head * size};
+    float *q = w->results, *row = w->results + padded(size), *y = row + padded(size);
     for (int64_t i = 0; i < h->queries; i++) {
         int64_t visible = visible_keys(a, h, i);
+        score_row s = find_scores(a, h, head, i, w->scores, padded(visible));
         load_floats(h->dtype, row_at(h, h->q, i, h->q_stride), q, size);
         for (int64_t j = 0; j < visible; j++) {
             const void *at = row_at(h, h->k, j, h->k_stride);
@@ -339,10 +352,10 @@ static void few_queries(const attention *a, const head_rows *h, int64_t head, wo
                 load_floats(h->dtype, at, row, size);
                 k = row;
             }
-            w->scores[j] = dot(q, k, size);
+            s.scores[j] = row_dot(q, k, size);
         }
-        float scale = add_bias(a, h, head, i, w->scores, visible);
-        softmax_row(w->scores, visible, visible, scale);
+        float sum;
+        exponential_row(&s, HONE_F32, &sum);
         memset(y, 0, (size_t)size * sizeof(float));
         for (int64_t j = 0; j < visible; j++) {
             const void *at = row_at(h, h->v, j, h->v_stride);
@@ -352,58 +365,70 @@ static void few_queries(const attention *a, const head_rows *h, int64_t head, wo
                 v = row;
             }
             for (int64_t d = 0; d < size; d++)
-                y[d] += w->scores[j] * v[d];
+                y[d] += s.scores[j] * v[d];
         }
-        store_floats(out.dtype, y, column_at((columns){out, 0}, h->first + i, head * size), size);
+        put_result(out, h->first + i, y, size, 1.0f / sum);
     }
 }
 
-static void forward_block(const attention *a, const head_rows *h, int64_t head, int64_t start,
-                          workspace *w)
+static void forward_block(const head_task *t, int64_t start)
 {
+    const attention *a = t->a;
     const hone_op_run *run = a->run;
-    int64_t step = block_queries(h->keys);
-    int64_t queries = h->queries - start < step ? h->queries - start : step;
-    int64_t keys = visible_keys(a, h, start + queries - 1);
-    block_scores(h, a->size, start, queries, keys, w->scores);
-    for (int64_t i = 0; i < queries; i++) {
-        float *s = w->scores + i * keys;
-        int64_t row = h->first + start + i, visible = visible_keys(a, h, start + i);
-        float scale = add_bias(a, h, head, start + i, s, visible);
-        float lse = softmax_row(s, visible, keys, scale);
+    bool drops = dropout_is_on(run);
+    block b = begin_block(t, start);
+    float sums[QUERY_BLOCK];
+    multiply_keys(t, &b, b.q, t->keys, t->w.scores);
+    for (int64_t i = 0; i < b.count; i++) {
+        int64_t row = t->rows.first + start + i;
+        float *scores = t->w.scores + i * b.stride;
+        score_row s = find_scores(a, &t->rows, t->head, start + i, scores, b.keys);
+        float lse = exponential_row(&s, drops ? HONE_F32 : t->rows.dtype, &sums[i]);
         if (run->out[1].data != NULL)
-            ((float *)(void *)view_row(run->out[1], row))[head] = lse;
-        if (dropout_is_on(run))
-            dropout_scores(a, row, head, s, keys);
+            ((float *)(void *)view_row(run->out[1], row))[t->head] = lse;
+        if (drops) {
+            dropout_scores(a, row, t->head, scores, b.keys);
+            narrow_row(scores, b.keys, t->rows.dtype);
+        }
     }
-    hone_product p = {.m = queries, .n = a->size, .k = keys, .c_dtype = run->out[0].dtype};
-    p.a = scores_operand(h->dtype, w->scores, w->half_scores, queries, keys, false);
-    p.b = (hone_matrix){h->v, h->dtype, h->v_stride, 1};
-    p.c = column_at((columns){run->out[0], 0}, h->first + start, head * a->size);
-    p.c_stride = run->out[0].width;
+    hone_product p = {.m = b.queries, .n = a->size, .k = b.keys, .c = t->w.results};
+    p.c_stride = a->size;
+    p.a = scores_operand(t, &b, t->w.scores);
+    p.b = t->values;
     hone_matmul(&p);
+    columns out = {run->out[0], t->head * a->size};
+    for (int64_t i = 0; i < b.count; i++)
+        put_result(out, t->rows.first + start + i, t->w.results + i * a->size, a->size,
+                   1.0f / sums[i]);
 }
 
-/* Blocks of queries of a segment. */
-static int64_t segment_blocks(const attention *a, int64_t segment)
+/* Forward tasks that a segment's head is cut into. */
+static int64_t segment_parts(const attention *a, int64_t segment)
 {
     head_rows h = find_head(a, segment, 0);
-    return divide_up(h.queries, block_queries(h.keys));
+    return divide_up(h.queries, block_queries(h.keys) * TASK_BLOCKS);
 }
 
-/* Tasks: block after block within a segment, head after head within a block. */
+/* Tasks: head after head of a part, part after part of a segment; a segment with fewer parts than
+ * another has empty ones. */
 static void forward_task(void *context, int64_t task, int thread)
 {
     const attention *a = context;
-    int64_t head = task % a->heads, block = task / a->heads, segment = 0;
-    for (int64_t blocks; block >= (blocks = segment_blocks(a, segment)); segment++)
-        block -= blocks;
-    workspace w = thread_workspace(a, thread, false);
+    int64_t head = task % a->heads, part = task / a->heads % a->parts;
+    int64_t segment = task / a->heads / a->parts;
+    if (part >= segment_parts(a, segment))
+        return;
     head_rows h = find_head(a, segment, head);
-    if (a->run->cache != NULL && h.queries <= FEW_QUERIES)
+    if (a->run->cache != NULL && h.queries <= FEW_QUERIES) {
+        workspace w = thread_workspace(a, thread, false);
         few_queries(a, &h, head, &w);
-    else
-        forward_block(a, &h, head, block * block_queries(h.keys), &w);
+        return;
+    }
+    head_task t = begin_head(a, segment, head, thread, false);
+    int64_t step = block_queries(h.keys), start = part * TASK_BLOCKS * step;
+    int64_t end = start + TASK_BLOCKS * step;
+    for (end = end < h.queries ? end : h.queries; start < end; start += step)
+        forward_block(&t, start);
 }
 
 static void append_task(void *context, int64_t segment, int thread)
@@ -424,25 +449,18 @@ static void append_task(void *context, int64_t segment, int thread)
 static void attention_forward(const hone_op_run *run)
 {
     attention a = begin(run, false);
-    int64_t blocks = 0;
     if (run->cache != NULL && (!run->op->as.attention.cross || run->rows == 0))
         hone_parallel_run(run->batch->segments, append_task, &a);
     if (run->rows == 0)
         return;
-    for (int64_t segment = 0; segment < run->batch->segments; segment++)
-        blocks += segment_blocks(&a, segment);
-    hone_parallel_run(blocks * a.heads, forward_task, &a);
+    for (int64_t segment = 0; segment < run->batch->segments; segment++) {
+        int64_t parts = segment_parts(&a, segment);
+        a.parts = parts > a.parts ? parts : a.parts;
+    }
+    hone_parallel_run(run->batch->segments * a.parts * a.heads, forward_task, &a);
 }
 
 /* ---- backward ----------------------------------------------------------------------------- */
-
-/* Turns probabilities p (before dropout) and d_scores (gradient of the dropped probabilities) of a
- * row into the gradient of the raw scores: scale p (dp - sum_j p_j dp_j); the sum is dy . y. */
-static void score_gradient_row(const float *p, float *dp, int64_t n, float sum, float scale)
-{
-    for (int64_t j = 0; j < n; j++)
-        dp[j] = scale * p[j] * (dp[j] - sum);
-}
 
 /* Adds a row's score gradients to those of its biases. */
 static void collect_bias(const attention *a, int64_t position, const float *ds, int64_t n,
@@ -453,39 +471,39 @@ static void collect_bias(const attention *a, int64_t position, const float *ds, 
         to[j] += ds[j] * inverse;
 }
 
-/* A block's probabilities and score gradients, into w->scores (after dropout) and w->d_scores. */
-static void backward_scores(const attention *a, const head_rows *h, int64_t head, int64_t start,
-                            int64_t queries, int64_t keys, workspace *w)
+/* A block's probabilities (after dropout) and score gradients, into w.scores and w.d_scores. */
+static void backward_scores(const head_task *t, const block *b)
 {
+    const attention *a = t->a;
     const hone_op_run *run = a->run;
-    columns out = {run->out[0], head * a->size}, d_out = {run->d_out, head * a->size};
-    block_scores(h, a->size, start, queries, keys, w->scores);
-    hone_product p = {.m = queries, .n = keys, .k = a->size, .c = w->d_scores, .c_stride = keys};
-    p.a = (hone_matrix){column_at(d_out, h->first + start, 0), h->dtype, run->d_out.width, 1};
-    p.b = (hone_matrix){h->v, h->dtype, 1, h->v_stride};
-    hone_matmul(&p);
-    float *y = w->rows, *dy = w->rows + padded_width(a->size);
-    for (int64_t i = 0; i < queries; i++) {
-        int64_t row = h->first + start + i, visible = visible_keys(a, h, start + i);
-        float *s = w->scores + i * keys, *ds = w->d_scores + i * keys;
-        float lse = ((const float *)(const void *)view_row(run->out[1], row))[head];
-        float scale = add_bias(a, h, head, start + i, s, visible);
-        softmax_again_row(s, visible, keys, scale, lse);
-        load_floats(run->out[0].dtype, column_at(out, row, 0), y, a->size);
-        load_floats(run->d_out.dtype, column_at(d_out, row, 0), dy, a->size);
-        if (dropout_is_on(run))
-            dropout_scores(a, row, head, ds, keys);
-        score_gradient_row(s, ds, keys, dot(y, dy, a->size), a->scale);
+    hone_dtype dtype = t->rows.dtype;
+    bool drops = dropout_is_on(run), plain = !drops && a->partials == NULL;
+    columns out = {run->out[0], t->head * a->size};
+    float *y = t->w.results, *dy = y + padded(a->size);
+    for (int64_t i = 0; i < b->count; i++) {
+        int64_t row = t->rows.first + b->start + i;
+        float *p = t->w.scores + i * b->stride, *ds = t->w.d_scores + i * b->stride;
+        score_row s = find_scores(a, &t->rows, t->head, b->start + i, p, b->keys);
+        float lse = ((const float *)(const void *)view_row(run->out[1], row))[t->head];
+        load_floats(out.view.dtype, column_at(out, row, 0), y, a->size);
+        load_floats(dtype, t->w.d_out + i * a->size * (int64_t)hone_dtype_size(dtype), dy, a->size);
+        if (drops)
+            dropout_scores(a, row, t->head, ds, b->keys);
+        gradient_row(&s, lse, row_dot(y, dy, a->size), plain ? dtype : HONE_F32, ds);
+        if (plain)
+            continue;
         if (a->partials != NULL)
-            collect_bias(a, start + i, ds, visible, w->d_distances);
-        if (dropout_is_on(run))
-            dropout_scores(a, row, head, s, keys);
+            collect_bias(a, b->start + i, ds, s.visible, t->w.d_distances);
+        if (drops)
+            dropout_scores(a, row, t->head, p, b->keys);
+        narrow_row(p, b->keys, dtype);
+        narrow_row(ds, b->keys, dtype);
     }
 }
 
-/* A sum over a segment's queries to its place, when it is wanted. */
-static void put_sum(columns to, bool add, int64_t first, int64_t rows, int64_t size,
-                    const float *from)
+/* Rows of f32 results to their place, when they are wanted. */
+static void put_rows(columns to, bool add, int64_t first, int64_t rows, int64_t size,
+                     const float *from)
 {
     if (to.view.data == NULL)
         return;
@@ -496,34 +514,42 @@ static void put_sum(columns to, bool add, int64_t first, int64_t rows, int64_t s
 }
 
 /* Products of one block: sums for keys and values, and the queries' own gradient. */
-static void backward_block(const attention *a, const head_rows *h, int64_t head, int64_t start,
-                           int64_t queries, workspace *w)
+static void backward_block(const head_task *t, int64_t start)
 {
+    const attention *a = t->a;
     const hone_op_run *run = a->run;
-    int64_t keys = visible_keys(a, h, start + queries - 1);
-    bool more = start + queries < h->queries;
-    backward_scores(a, h, head, start, queries, keys, w);
-    columns d_q = input_columns(a, run->d_in, 0), d_out = {run->d_out, head * a->size};
-    hone_product dv = {.m = keys, .n = a->size, .k = queries, .c_stride = a->size};
-    dv.c = w->d_values;
-    dv.a = scores_operand(h->dtype, w->scores, w->half_scores, queries, keys, true);
-    dv.b = (hone_matrix){column_at(d_out, h->first + start, 0), h->dtype, run->d_out.width, 1};
+    const head_rows *h = &t->rows;
+    block b = begin_block(t, start);
+    bool more = start + b.count < h->queries;
+    columns out = {run->d_out, t->head * a->size};
+    hone_matrix d_out = pack(h, column_at(out, h->first + start, 0), run->d_out.width, b.count,
+                             a->size, t->w.d_out);
+    multiply_keys(t, &b, b.q, t->keys, t->w.scores);
+    multiply_keys(t, &b, d_out, t->values, t->w.d_scores);
+    backward_scores(t, &b);
+    hone_matrix p = scores_operand(t, &b, t->w.scores);
+    hone_matrix ds = scores_operand(t, &b, t->w.d_scores);
+    hone_product dv = {.m = b.keys, .n = a->size, .k = b.queries, .c = t->w.d_values};
+    dv.c_stride = a->size;
     dv.accumulate = more;
+    dv.a = transposed(p);
+    dv.b = d_out;
     hone_matmul(&dv);
     hone_product dk = dv;
-    dk.c = w->d_keys;
-    dk.a = scores_operand(h->dtype, w->d_scores, w->half_d_scores, queries, keys, true);
-    dk.b = (hone_matrix){row_at(h, h->q, start, h->q_stride), h->dtype, h->q_stride, 1};
+    dk.c = t->w.d_keys;
+    dk.a = transposed(ds);
+    dk.b = b.q;
     hone_matmul(&dk);
+    columns d_q = input_columns(a, run->d_in, 0);
     if (d_q.view.data == NULL)
         return;
-    hone_product dq = {.m = queries, .n = a->size, .k = keys, .c_dtype = d_q.view.dtype};
-    dq.a = (hone_matrix){dk.a.data, h->dtype, keys, 1};
-    dq.b = (hone_matrix){h->k, h->dtype, h->k_stride, 1};
-    dq.c = column_at(d_q, h->first + start, head * a->size);
-    dq.c_stride = d_q.view.width;
-    dq.accumulate = run->accumulate[0];
+    hone_product dq = {.m = b.queries, .n = a->size, .k = b.keys, .c = t->w.results};
+    dq.c_stride = a->size;
+    dq.a = ds;
+    dq.b = t->keys;
     hone_matmul(&dq);
+    d_q.first += t->head * a->size;
+    put_rows(d_q, run->accumulate[0], h->first + start, b.count, a->size, t->w.results);
 }
 
 /* One segment and head: blocks of queries from the last to the first, so that the first one done
@@ -533,21 +559,21 @@ static void backward_task(void *context, int64_t task, int thread)
     const attention *a = context;
     const hone_op_run *run = a->run;
     int64_t head = task % a->heads, segment = task / a->heads;
-    head_rows h = find_head(a, segment, head);
-    workspace w = thread_workspace(a, thread, true);
-    int64_t step = block_queries(h.keys);
+    head_task t = begin_head(a, segment, head, thread, true);
+    const head_rows *h = &t.rows;
+    int64_t step = block_queries(h->keys);
     if (a->partials != NULL)
-        memset(w.d_distances, 0, (size_t)bias_distances(a->longest) * sizeof(float));
-    for (int64_t start = (h.queries - 1) / step * step; start >= 0; start -= step)
-        backward_block(a, &h, head, start, h.queries - start < step ? h.queries - start : step, &w);
+        memset(t.w.d_distances, 0, (size_t)bias_distances(a->longest) * sizeof(float));
+    for (int64_t start = (h->queries - 1) / step * step; start >= 0; start -= step)
+        backward_block(&t, start);
     columns d_k = input_columns(a, run->d_in, 1), d_v = input_columns(a, run->d_in, 2);
     bool apart = run->op->inputs[1] >= 0;
     d_k.first += head * a->size;
     d_v.first += head * a->size;
-    put_sum(d_k, run->accumulate[apart ? 1 : 0], h.first_key, h.keys, a->size, w.d_keys);
-    put_sum(d_v, run->accumulate[apart ? 2 : 0], h.first_key, h.keys, a->size, w.d_values);
+    put_rows(d_k, run->accumulate[apart ? 1 : 0], h->first_key, h->keys, a->size, t.w.d_keys);
+    put_rows(d_v, run->accumulate[apart ? 2 : 0], h->first_key, h->keys, a->size, t.w.d_values);
     if (a->partials != NULL)
-        bias_collect(run->op, w.d_distances, a->longest,
+        bias_collect(run->op, t.w.d_distances, a->longest,
                      a->partials + task * run->op->as.attention.relative_buckets);
 }
 

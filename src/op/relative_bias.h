@@ -54,13 +54,6 @@ static inline const float *bias_row(const float *table, int64_t reach, int64_t h
     return table + head * bias_distances(reach) + (reach - 1) - position;
 }
 
-/* Raw scores to scaled ones with their biases. */
-static inline void bias_add(float *scores, const float *bias, int64_t n, float scale)
-{
-    for (int64_t j = 0; j < n; j++)
-        scores[j] = scores[j] * scale + bias[j];
-}
-
 /* d_buckets (buckets) = sums of d_distances (distances). */
 static inline void bias_collect(const hone_op *op, const float *d_distances, int64_t reach,
                                 float *d_buckets)

@@ -18,6 +18,7 @@
 
 typedef float vec __attribute__((vector_size(64)));
 typedef int32_t ivec __attribute__((vector_size(64)));
+typedef uint32_t uvec __attribute__((vector_size(64)));
 enum { LANES = 16 };
 
 static inline vec vec_load(const float *from)
@@ -49,6 +50,24 @@ static inline vec vec_max(vec a, vec b)
     return vec_select(a > b, a, b);
 }
 
+/* Mask of the lanes before lane n. */
+static inline ivec vec_below(int64_t n)
+{
+    const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return lane < (int32_t)(n < LANES ? n : LANES);
+}
+
+/* To bf16 as hone_f32_to_bf16 does it. */
+static inline void vec_store_bf16(uint16_t *to, vec value)
+{
+    typedef uint16_t hvec __attribute__((vector_size(32)));
+    uvec bits = (uvec)value;
+    uvec rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
+    uvec whole = (uvec)vec_select(value == value, (vec)rounded, (vec)quiet);
+    hvec half = __builtin_convertvector(whole, hvec);
+    memcpy(to, &half, sizeof half);
+}
+
 /* Pairwise: halves are added to halves, the same order everywhere. */
 static inline float vec_sum(vec v)
 {
@@ -59,25 +78,24 @@ static inline float vec_sum(vec v)
     return v[0];
 }
 
-static inline float vec_largest(vec value)
+static inline float vec_largest(vec v)
 {
-    float lane[LANES], largest;
-    vec_store(lane, value);
-    largest = lane[0];
-    for (int i = 1; i < LANES; i++)
-        largest = lane[i] > largest ? lane[i] : largest;
-    return largest;
+    v = vec_max(__builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7),
+                v);
+    v = vec_max(__builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11),
+                v);
+    v = vec_max(__builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13),
+                v);
+    v = vec_max(__builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14),
+                v);
+    return v[0];
 }
 
-/* e^x within 2 ulp: x = n ln 2 + f, |f| <= ln 2 / 2, a polynomial in f, n put in the exponent.
- * Below -87.3 the result is 0 (no denormals); above 88.7 infinity; NaN stays NaN. */
-static inline vec vec_exp(vec x)
+/* e^f, where x = n ln 2 + f, |f| <= ln 2 / 2; shifted = n + 1.5 * 2^23. */
+static inline vec vec_exp_fraction(vec x, vec shifted)
 {
-    vec clamped = vec_select(x > vec_set(88.73f), vec_set(88.73f), x);
-    clamped = vec_select(clamped < vec_set(-87.33f), vec_set(-87.33f), clamped);
-    vec shifted = clamped * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
     vec n = shifted - 12582912.0f;
-    vec f = clamped - n * 0.693359375f;
+    vec f = x - n * 0.693359375f;
     f = f - n * -2.12194440e-4f;
     vec p = vec_set(1.9875691500e-4f);
     p = p * f + 1.3981999507e-3f;
@@ -85,7 +103,26 @@ static inline vec vec_exp(vec x)
     p = p * f + 4.1665795894e-2f;
     p = p * f + 1.6666665459e-1f;
     p = p * f + 5.0000001201e-1f;
-    p = p * f * f + f + 1.0f;
+    return p * f * f + f + 1.0f;
+}
+
+/* e^x within 2 ulp for x up to 88: 0 below -87.3 (no denormals); NaN stays NaN. */
+static inline vec vec_exp_bounded(vec x)
+{
+    vec clamped = vec_max(vec_set(-87.33f), x);
+    vec shifted = clamped * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
+    vec scale = (vec)(((ivec)shifted - (0x4B400000 - 127)) << 23);
+    vec result = vec_exp_fraction(clamped, shifted) * scale;
+    return vec_select(x < vec_set(-87.33f), vec_set(0.0f), result);
+}
+
+/* e^x within 2 ulp for any x: infinity above 88.7. */
+static inline vec vec_exp(vec x)
+{
+    vec clamped = vec_select(x > vec_set(88.73f), vec_set(88.73f), x);
+    clamped = vec_select(clamped < vec_set(-87.33f), vec_set(-87.33f), clamped);
+    vec shifted = clamped * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
+    vec p = vec_exp_fraction(clamped, shifted);
     /* 2^n in two halves, so that n = 128 does not overflow on the way */
     ivec whole = (ivec)shifted - 0x4B400000;
     ivec half = whole >> 1;
