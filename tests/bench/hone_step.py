@@ -10,6 +10,7 @@ import tempfile
 import time
 
 from measure import Neighbours
+from models import MODELS
 
 
 def run_and_watch(command, log_path):
@@ -33,15 +34,18 @@ def run_and_watch(command, log_path):
     return first, usage.ru_maxrss * 1024
 
 
-def step(hone, model, rows, method, compute, steps, options=()):
+def step(hone, model, rows, job, steps, options=()):
+    """Steps of a job of models.py, in the order of the rows, as the peers' are."""
     out = tempfile.mkdtemp(prefix="hone-bench-")
     shutil.rmtree(out)
-    command = [hone, "train", "--model", model, "--train", rows, "--out", out, "--method", method,
-               "--compute", compute, "--max-steps", str(steps), "--batch-size", "4",
-               "--threads", "2", "--model-dropout", "0", "--lr-scheduler-type", "constant",
-               "--warmup-ratio", "0", "--learning-rate", "1e-4", "--append-eos", "false", *options]
-    if method == "lora":
-        command += ["--r", "8", "--lora-alpha", "16", "--target-modules", "c_attn,c_proj"]
+    command = [hone, "train", "--model", model, "--train", rows, "--out", out,
+               "--method", job.method, "--compute", job.dtype, "--max-steps", str(steps),
+               "--batch-size", str(job.batch), "--shuffle", "false", "--threads", "2",
+               "--model-dropout", "0", "--lr-scheduler-type", "constant", "--warmup-ratio", "0",
+               "--learning-rate", "1e-4", "--append-eos", "false", *options]
+    if job.method == "lora":
+        command += ["--r", "8", "--lora-alpha", "16",
+                    "--target-modules", MODELS[job.model].targets]
     try:
         neighbours = Neighbours()
         first, peak = run_and_watch(command, f"{out}/log.jsonl")
@@ -50,24 +54,27 @@ def step(hone, model, rows, method, compute, steps, options=()):
     finally:
         shutil.rmtree(out, ignore_errors=True)
     steady = [row["seconds"] for row in log[1:]] or [log[0]["seconds"]]
-    return {"program": "hone", "method": method, "dtype": compute, "best_seconds": min(steady),
-            "median_seconds": statistics.median(steady), "first_step_seconds": first,
-            "peak_rss_bytes": peak, "last_loss": log[-1]["loss"],
+    return {"program": "hone", "method": job.method, "dtype": job.dtype,
+            "best_seconds": min(steady), "median_seconds": statistics.median(steady),
+            "examples_per_second": job.batch * len(steady) / sum(steady),
+            "first_step_seconds": first, "peak_rss_bytes": peak, "last_loss": log[-1]["loss"],
+            "tokens": sum(row["tokens"] for row in log),
             "cores_busy_elsewhere": neighbours.busy_cores()}
 
 
-def decode(hone, model, rows, batch, compute, tokens=128, prompt=32, repeats=3):
-    """From two lengths, so that neither start-up nor the prompts are counted."""
+def decode(hone, model, rows, job, tokens=128, repeats=3):
+    """From two lengths, so that neither start-up nor prompts or sources are counted."""
+    key = "source_ids" if MODELS[job.model].encoder_decoder else "ids"
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
-        for row in rows[:batch]:
-            file.write(json.dumps({"ids": row[:prompt]}) + "\n")
+        for row in rows[:job.batch]:
+            file.write(json.dumps({key: row[key][:job.prompt]}) + "\n")
         file.flush()
 
         def seconds(count):
             command = [hone, "generate", "--model", model, "--data", file.name, "--json",
-                       "--compute", compute, "--temperature", "0", "--threads", "2",
+                       "--compute", job.dtype, "--temperature", "0", "--threads", "2",
                        "--min-new-tokens", str(count), "--max-new-tokens", str(count),
-                       "--decode-batch-size", str(batch)]
+                       "--decode-batch-size", str(job.batch)]
             begin = time.perf_counter()
             peak = run_and_watch(command, "/nonexistent")[1]
             return time.perf_counter() - begin, peak
@@ -76,6 +83,6 @@ def decode(hone, model, rows, batch, compute, tokens=128, prompt=32, repeats=3):
         short = min(seconds(8)[0] for _ in range(repeats))
         longer = [seconds(8 + tokens) for _ in range(repeats)]
     best = min(longer)
-    return {"program": "hone", "batch": batch, "dtype": compute, "peak_rss_bytes": best[1],
-            "best_tokens_per_second": batch * tokens / (best[0] - short),
+    return {"program": "hone", "batch": job.batch, "dtype": job.dtype, "peak_rss_bytes": best[1],
+            "best_tokens_per_second": job.batch * tokens / (best[0] - short),
             "cores_busy_elsewhere": neighbours.busy_cores()}

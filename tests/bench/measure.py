@@ -8,7 +8,7 @@ import time
 
 def read_rows(path):
     with open(path, encoding="utf-8") as file:
-        return [json.loads(line)["ids"] for line in file]
+        return [json.loads(line) for line in file]
 
 
 def seconds_since_start():

@@ -1,23 +1,80 @@
+<<<<<<< HEAD
 """Time greedy decoding, or beam search, with Transformers, and print one JSON object.
 
 usage: peer_decode.py MODEL_DIR ROWS.jsonl [--batch N] [--dtype f32|bf16] [--prompt N] [--tokens N]
                       [--beams N]
+=======
+"""Time greedy decoding with Transformers or CTranslate2, and print one JSON object.
 
-Prompts are the first N tokens of the rows, all of one length, so no padding is computed. A warm-up
-text is made first and not counted; tokens per second count every sequence of the batch.
+usage: peer_decode.py MODEL_DIR ROWS.jsonl [--engine transformers|ctranslate2] [--batch N]
+                      [--dtype f32|bf16] [--prompt N] [--tokens N]
+>>>>>>> c683e6e (Benchmark OPT and T5, real lengths, and CTranslate2: jobs and models from one table)
+
+Prompts, or sources, are the first N tokens of the rows, all of one length, so no padding is
+computed. Tokens per second come from two lengths, the best run of each, so that prompts, sources
+and start-up count for nobody; they count every sequence of the batch. CTranslate2 reads
+MODEL_DIR-ctranslate2 (make_models.py). MODEL_DIR's last part is a name of models.py.
 """
 
 import argparse
 import json
+import os
 import time
 
 from measure import Neighbours, allocator, peak_rss_bytes, read_rows, seconds_since_start
+from models import MODELS
+
+SHORT = 8
+
+
+def transformers_engine(options, facts, prompts):
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    torch.set_num_threads(options.threads)
+    dtype = torch.bfloat16 if options.dtype == "bf16" else torch.float32
+    model = getattr(transformers, facts.transformers).from_pretrained(options.model, dtype=dtype)
+    model.eval()
+    ids = torch.tensor(prompts)
+
+    def generate(tokens):
+        with torch.inference_mode():
+            made = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False,
+                                  num_beams=1, min_new_tokens=tokens, max_new_tokens=tokens,
+                                  pad_token_id=0)
+        return made.shape[1] - (1 if facts.encoder_decoder else ids.shape[1])
+
+    return generate
+
+
+def ctranslate2_engine(options, facts, prompts):
+    import ctranslate2
+
+    kind = ctranslate2.Translator if facts.encoder_decoder else ctranslate2.Generator
+    model = kind(f"{os.path.abspath(options.model)}-ctranslate2", device="cpu",
+                 compute_type={"f32": "float32", "bf16": "bfloat16"}[options.dtype],
+                 inter_threads=1, intra_threads=options.threads)
+    words = [[str(token) for token in prompt] for prompt in prompts]
+
+    def generate(tokens):
+        if facts.encoder_decoder:
+            made = model.translate_batch(words, beam_size=1, min_decoding_length=tokens,
+                                         max_decoding_length=tokens)
+            return len(made[0].hypotheses[0])
+        made = model.generate_batch(words, sampling_topk=1, min_length=tokens, max_length=tokens,
+                                    include_prompt_in_result=False)
+        return len(made[0].sequences_ids[0])
+
+    return generate
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model")
     parser.add_argument("rows")
+    parser.add_argument("--engine", choices=("transformers", "ctranslate2"),
+                        default="transformers")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--prompt", type=int, default=32)
@@ -27,6 +84,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
 
+<<<<<<< HEAD
     import torch
     from transformers import GPT2LMHeadModel, logging
 
@@ -42,22 +100,38 @@ def main():
             return model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False,
                                   num_beams=options.beams, min_new_tokens=tokens,
                                   max_new_tokens=tokens, pad_token_id=50256)
+=======
+    facts = MODELS[os.path.basename(os.path.abspath(options.model))]
+    key = "source_ids" if facts.encoder_decoder else "ids"
+    prompts = [row[key][:options.prompt] for row in read_rows(options.rows)[:options.batch]]
+    engine = transformers_engine if options.engine == "transformers" else ctranslate2_engine
+    generate = engine(options, facts, prompts)
+>>>>>>> c683e6e (Benchmark OPT and T5, real lengths, and CTranslate2: jobs and models from one table)
 
     generate(1)
     first = seconds_since_start()
-    generate(8)
-    seconds = []
-    neighbours = Neighbours()
-    for _ in range(options.repeats):
+
+    def seconds(tokens):
         start = time.perf_counter()
-        generate(options.tokens)
-        seconds.append(time.perf_counter() - start)
+        made = generate(tokens)
+        if made != tokens:
+            raise RuntimeError(f"{options.engine} made {made} tokens of {tokens}")
+        return time.perf_counter() - start
+
+    seconds(SHORT)
+    neighbours = Neighbours()
+    short = min(seconds(SHORT) for _ in range(options.repeats))
+    longer = min(seconds(SHORT + options.tokens) for _ in range(options.repeats))
     print(json.dumps({
+<<<<<<< HEAD
         "program": "transformers", "batch": options.batch, "beams": options.beams,
         "dtype": options.dtype,
+=======
+        "program": options.engine, "batch": options.batch, "dtype": options.dtype,
+>>>>>>> c683e6e (Benchmark OPT and T5, real lengths, and CTranslate2: jobs and models from one table)
         "prompt_tokens": options.prompt, "new_tokens": options.tokens,
-        "best_tokens_per_second": options.batch * options.tokens / min(seconds),
-        "first_token_seconds": first,
+        "best_tokens_per_second": options.batch * options.tokens / (longer - short),
+        "short_seconds": short, "first_token_seconds": first,
         "allocator": allocator(),
         "peak_rss_bytes": peak_rss_bytes(),
         "cores_busy_elsewhere": neighbours.busy_cores(),

@@ -1,11 +1,11 @@
 """Run hone and its peers in turn on one machine, and print markdown tables of ratios.
 
 usage: side_by_side.py WORK_DIR [--hone PROGRAM] [--steps N] [--rounds N] [--only NAME...]
-                       [--peers-only] [--raw FILE]
+                       [--list] [--peers-only] [--raw FILE] [options of make_models.py]
 
-WORK_DIR gets GPT-2 124M with random weights (make_gpt2_124m.py). Each job goes round: hone, PyTorch
-as installed, tuned (tcmalloc), compiled (and tuned), then the next round; the best step of all
-rounds counts. Every raw result is written to FILE as jsonl.
+Jobs and models are those of models.py; make_models.py puts the models that are needed into
+WORK_DIR. Each job goes round: hone, PyTorch as installed, tuned (tcmalloc), compiled (and tuned),
+then the next round; the best of all rounds counts. Every raw result is written to FILE as jsonl.
 """
 
 import argparse
@@ -16,21 +16,10 @@ import sys
 
 import hone_step
 from measure import read_rows
+from models import DECODINGS, MODELS, STEPS, job_size, title
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TCMALLOC = "libtcmalloc_minimal.so.4"
-
-# name, method, type, peers
-STEPS = [
-    ("LoRA, f32", "lora", "f32", ("installed", "tuned", "compiled")),
-    ("LoRA, bf16", "lora", "bf16", ("tuned", "compiled")),
-    ("IA3, f32", "ia3", "f32", ("tuned",)),
-    ("full, f32", "full", "f32", ("tuned",)),
-    ("full, bf16", "full", "bf16", ("tuned",)),
-]
-DECODING = [(f"decoding, {dtype}, batch {batch}", dtype, batch)
-            for dtype in ("f32", "bf16") for batch in (1, 8)]
-
 
 def processor():
     facts = {}
@@ -71,61 +60,69 @@ def gib(result):
 class Bench:
     def __init__(self, options):
         self.options = options
-        self.rows = f"{options.work}/rows.jsonl"
         self.raw = open(options.raw, "a", encoding="utf-8") if options.raw else None
 
-    def keep(self, result, kind):
-        result["kind"] = kind
+    def folder(self, job):
+        return f"{self.options.work}/{job.model}"
+
+    def keep(self, result, job, kind):
+        result.update(job=title(job), kind=kind)
         if self.raw:
             self.raw.write(json.dumps(result) + "\n")
             self.raw.flush()
         print(f"  {json.dumps(result)}", file=sys.stderr, flush=True)
         return result
 
-    def hone(self, function, *arguments):
+    def hone(self, function, rows, job, *arguments):
         if self.options.peers_only:
             return None
-        return self.keep(function(self.options.hone, self.options.work, *arguments), "hone")
+        return self.keep(function(self.options.hone, self.folder(job), rows, job, *arguments),
+                         job, "hone")
 
-    def step_job(self, method, dtype, peers):
-        results = {kind: [] for kind in ("hone", *peers)}
-        steps = self.options.steps
+    def step_job(self, job):
+        """The best result of hone and of each peer."""
+        uneven = job.rows == "synopsis"
+        rows = f"{self.folder(job)}/{job.rows}.jsonl"
+        steps = self.options.steps * (2 if uneven else 1)  # each batch differs
+        results = {kind: [] for kind in ("hone", *job.peers)}
         for _ in range(self.options.rounds):
-            results["hone"].append(
-                self.hone(hone_step.step, self.rows, method, dtype, 2 * steps))
-            for kind in peers:
+            results["hone"].append(self.hone(hone_step.step, rows, job, steps))
+            for kind in job.peers:
                 extra = ["--compile"] if kind == "compiled" else []
                 results[kind].append(self.keep(peer(
-                    "peer_step.py", self.options.work, self.rows, "--method", method, "--dtype",
-                    dtype, "--dropout", 0, "--steps", steps, *extra,
-                    tuned=kind != "installed"), kind))
-        return {kind: best_of(list_, "best_seconds") for kind, list_ in results.items()}
+                    "peer_step.py", self.folder(job), rows, "--method", job.method, "--dtype",
+                    job.dtype, "--batch", job.batch, "--dropout", 0, "--steps", steps, *extra,
+                    tuned=kind != "installed"), job, kind))
+        key = "examples_per_second" if uneven else "best_seconds"
+        return {kind: best_of(list_, key, uneven) for kind, list_ in results.items()}
 
-    def decode_job(self, dtype, batch):
-        rows = read_rows(self.rows)
-        ours = [self.hone(hone_step.decode, rows, batch, dtype)
-                for _ in range(self.options.rounds)]
-        theirs = [self.keep(peer("peer_decode.py", self.options.work, self.rows, "--batch", batch,
-                                 "--dtype", dtype, tuned=True), "tuned")
-                  for _ in range(self.options.rounds)]
-        return (best_of(ours, "best_tokens_per_second", True),
-                best_of(theirs, "best_tokens_per_second", True))
+    def decode_job(self, job):
+        path = f"{self.folder(job)}/random.jsonl"
+        rows = read_rows(path)
+        results = {kind: [] for kind in ("hone", *job.peers)}
+        for _ in range(self.options.rounds):
+            results["hone"].append(self.hone(hone_step.decode, rows, job))
+            for kind in job.peers:
+                results[kind].append(self.keep(peer(
+                    "peer_decode.py", self.folder(job), path, "--engine", kind, "--batch",
+                    job.batch, "--dtype", job.dtype, "--prompt", job.prompt, tuned=True),
+                    job, kind))
+        return {kind: best_of(list_, "best_tokens_per_second", True)
+                for kind, list_ in results.items()}
 
 
-def step_rows(name, results):
+def compare(name, results, cells_of, speed):
+    """Rows of a table: each peer beside hone, the ratio of their speeds and of their memory."""
     ours = results["hone"]
     for kind, theirs in results.items():
         if kind == "hone":
             continue
-        cells = [name, kind, f"{theirs['best_seconds']:.2f}", f"{gib(theirs):.2f}",
-                 f"{theirs['first_step_seconds']:.1f}"]
+        cells = [name, kind, *cells_of(theirs)]
         if ours:
-            cells += [f"{ours['best_seconds']:.2f}", f"{gib(ours):.2f}",
-                      f"{ours['first_step_seconds']:.1f}",
-                      f"**{theirs['best_seconds'] / ours['best_seconds']:.2f}**",
+            cells += [*cells_of(ours), f"**{speed(ours) / speed(theirs):.2f}**",
                       f"{gib(ours) / gib(theirs):.2f}"]
         else:
-            cells += ["-"] * 5
+            cells += ["-"] * (len(cells_of(theirs)) + 2)
         busy = max(result["cores_busy_elsewhere"] for result in (ours, theirs) if result)
         yield cells + [f"{busy:.1f}"]
 
@@ -138,6 +135,65 @@ def print_table(head, rows):
     print(flush=True)
 
 
+# what is measured, its columns, their cells, what is compared
+KINDS = {
+    "steps": (["s/step", "GiB", "step 1 done, s"],
+              lambda r: [f"{r['best_seconds']:.2f}", f"{gib(r):.2f}",
+                         f"{r['first_step_seconds']:.1f}"],
+              lambda r: 1 / r["best_seconds"]),
+    "examples": (["examples/s", "GiB", "step 1 done, s"],
+                 lambda r: [f"{r['examples_per_second']:.2f}", f"{gib(r):.2f}",
+                            f"{r['first_step_seconds']:.1f}"],
+                 lambda r: r["examples_per_second"]),
+    "tokens": (["tokens/s", "GiB"],
+               lambda r: [f"{r['best_tokens_per_second']:.1f}", f"{gib(r):.2f}"],
+               lambda r: r["best_tokens_per_second"]),
+}
+
+
+def run_table(first, jobs, kind, run):
+    """Jobs of one table, under a head that begins with `first`."""
+    columns, cells_of, speed = KINDS[kind]
+    rows = [row for job in jobs for row in compare(job.name, run(job), cells_of, speed)]
+    if rows:
+        print_table([first, "peer", *columns, *[f"hone: {column}" for column in columns],
+                     "times faster", "of its memory", "cores busy elsewhere"], rows)
+
+
+def run_all(bench, steps, decodings):
+    groups = {}
+    for job in steps:
+        groups.setdefault((MODELS[job.model].title, job_size(job)), []).append(job)
+    for (model, size), jobs in groups.items():
+        kind = "examples" if jobs[0].rows == "synopsis" else "steps"
+        run_table(f"{model}, {size}", jobs, kind, bench.step_job)
+    for name, model in MODELS.items():
+        run_table(f"{model.title}, greedy", [job for job in decodings if job.model == name],
+                  "tokens", bench.decode_job)
+
+
+def missing_rows(options, job):
+    """No file of synopses, or no tokenizer for them: said once, and left out."""
+    path = f"{options.work}/{job.model}/{job.rows}.jsonl"
+    if os.path.exists(path):
+        return False
+    print(f"left out: {title(job)}: no {path} (see --synopses and --spiece)", file=sys.stderr)
+    return True
+
+
+def make_models(options, jobs):
+    names = sorted({job.model for job in jobs})
+    flags = []
+    for flag in ("tokenizer", "synopses", "spiece"):
+        if getattr(options, flag):
+            flags += [f"--{flag}", getattr(options, flag)]
+    for name in sorted({job.model for job in jobs if "ctranslate2" in job.peers}):
+        flags += ["--ctranslate2", name]
+    if names:
+        subprocess.run([sys.executable, f"{HERE}/make_models.py", options.work, *names, *flags],
+                       check=True, stdout=sys.stderr, stdin=subprocess.DEVNULL)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("work")
@@ -145,36 +201,27 @@ def main():
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="parts of names of jobs")
+    parser.add_argument("--list", action="store_true", help="print the names and end")
     parser.add_argument("--peers-only", action="store_true")
     parser.add_argument("--raw")
+    for flag in ("--tokenizer", "--synopses", "--spiece"):
+        parser.add_argument(flag, help="for make_models.py")
     options = parser.parse_args()
-    bench = Bench(options)
 
-    def wanted(name):
-        return not options.only or any(part in name for part in options.only)
+    def wanted(jobs):
+        return [job for job in jobs
+                if not options.only or any(part in title(job) for part in options.only)]
 
+    steps, decodings = wanted(STEPS), wanted(DECODINGS)
+    if options.list or not steps + decodings:
+        print("\n".join(title(job) for job in STEPS + DECODINGS))
+        sys.exit(0 if options.list else "no job has such a name")
+    make_models(options, steps + decodings)
+    steps = [job for job in steps if not missing_rows(options, job)]
     products = peer("peer_products.py")
     print(f"{processor()}. Products of 2048 x 768 x 768 by PyTorch's oneDNN: "
           f"f32 {products['f32']:.0f}, bf16 {products['bf16']:.0f} GFLOP/s.\n")
-    table = []
-    for name, method, dtype, peers in STEPS:
-        if wanted(name):
-            table += step_rows(name, bench.step_job(method, dtype, peers))
-    if table:
-        print_table(["GPT-2 124M, 4 x 512", "PyTorch + PEFT", "s/step", "GiB", "step 1 done, s",
-                     "hone s/step", "GiB", "step 1 done, s", "times faster", "of its memory",
-                     "cores busy elsewhere"], table)
-    table = []
-    for name, dtype, batch in DECODING:
-        if wanted(name):
-            ours, theirs = bench.decode_job(dtype, batch)
-            rates = [result["best_tokens_per_second"] for result in (theirs, ours) if result]
-            cells = [name] + [f"{rate:.1f}" for rate in rates]
-            cells += [f"**{rates[1] / rates[0]:.2f}**"] if ours else ["-", "-"]
-            table.append(cells)
-    if table:
-        print_table(["GPT-2 124M, greedy", "Transformers, tokens/s", "hone, tokens/s",
-                     "times faster"], table)
+    run_all(Bench(options), steps, decodings)
 
 
 if __name__ == "__main__":
