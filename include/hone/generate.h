@@ -5,7 +5,9 @@
 #include <hone/model.h>
 
 typedef struct hone_prompt {
-    const int32_t *ids; /* at least one, unless the model has a bos or eos token to begin with */
+    /* At least one, unless the model has a bos or eos token to begin with; of an encoder-decoder
+     * model the source, which is never empty. */
+    const int32_t *ids;
     int64_t count;
 } hone_prompt;
 
