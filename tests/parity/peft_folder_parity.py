@@ -77,7 +77,7 @@ def tool(model, action, out, *settings):
 
 
 def logits(model):
-    return oracle.document_logits(model, DOCUMENT).flatten()
+    return oracle.document_logits(model, oracle.Row(DOCUMENT, DOCUMENT)).flatten()
 
 
 def tensors(folder):
