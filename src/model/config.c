@@ -106,10 +106,10 @@ static const char *const common_keys[] = {"_attn_implementation_autoset",
                                           "use_bfloat16",
                                           "use_cache"};
 
-static bool is_listed(const char *key, const char *const *list, size_t count)
+static bool is_common(const char *key)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(list[i], key) == 0)
+    for (size_t i = 0; i < sizeof common_keys / sizeof common_keys[0]; i++)
+        if (strcmp(common_keys[i], key) == 0)
             return true;
     return false;
 }
@@ -122,7 +122,21 @@ static bool is_alias(hone_config config, const char *key)
     return false;
 }
 
-void hone_config_remark(hone_config config, const char *const *known, size_t count)
+static bool is_known(const hone_config_keys *keys, const char *key)
+{
+    for (size_t i = 0; i < keys->field_count; i++)
+        if (strcmp(keys->fields[i].key, key) == 0)
+            return true;
+    for (size_t i = 0; keys->others[i] != NULL; i++)
+        if (strcmp(keys->others[i], key) == 0)
+            return true;
+    for (size_t i = 0; keys->refused[i] != NULL; i++)
+        if (strcmp(keys->refused[i], key) == 0)
+            return true;
+    return false;
+}
+
+void hone_config_remark(hone_config config, const hone_config_keys *keys)
 {
     enum { MOST_NAMED = 8 };
     char names[640] = "";
@@ -130,8 +144,7 @@ void hone_config_remark(hone_config config, const char *const *known, size_t cou
     const char *key;
     hone_json *value;
     for (void *cursor = NULL; hone_json_next(config.json, &cursor, &key, &value);) {
-        if (is_listed(key, known, count) || is_alias(config, key) ||
-            is_listed(key, common_keys, sizeof common_keys / sizeof common_keys[0]))
+        if (is_known(keys, key) || is_alias(config, key) || is_common(key))
             continue;
         if (++unknown <= MOST_NAMED)
             used += (size_t)snprintf(names + used, sizeof names - used, "%s\"%.60s\"",
@@ -206,25 +219,19 @@ hone_status hone_config_text(hone_config config, const char *key, const char *ab
     return *out != NULL ? HONE_OK : wrong_type(config, key, "a string", value, error);
 }
 
-hone_status hone_config_refuse(hone_config config, const char *const *keys, size_t count,
-                               hone_error *error)
+hone_status hone_config_refuse(hone_config config, const char *key, hone_error *error)
 {
-    for (size_t i = 0; i < count; i++) {
-        const hone_json *value = find(config, keys[i]);
-        if (value == NULL)
-            continue;
-        bool flag = true;
-        hone_json_type type = hone_json_type_of(value);
-        if ((type == HONE_JSON_ARRAY || type == HONE_JSON_OBJECT) && hone_json_size(value) == 0)
-            continue;
-        if (hone_json_bool(value, &flag) && !flag)
-            continue;
-        return hone_fail_at(error, HONE_INPUT, config.path, -1, -1,
-                            "\"%s\" is set; hone does not support it and leaving it out would "
-                            "change the results",
-                            keys[i]);
-    }
-    return HONE_OK;
+    const hone_json *value = find(config, key);
+    bool flag = true;
+    if (value == NULL || (hone_json_bool(value, &flag) && !flag))
+        return HONE_OK;
+    hone_json_type type = hone_json_type_of(value);
+    if ((type == HONE_JSON_ARRAY || type == HONE_JSON_OBJECT) && hone_json_size(value) == 0)
+        return HONE_OK;
+    return hone_fail_at(error, HONE_INPUT, config.path, -1, -1,
+                        "\"%s\" is set; hone does not support it and leaving it out would change "
+                        "the results",
+                        key);
 }
 
 void hone_config_note(hone_config_findings *findings, hone_config config, hone_status status)
@@ -253,15 +260,15 @@ static hone_status read_field(hone_config config, const hone_config_field *field
     }
 }
 
-void hone_config_read(hone_config config, const hone_config_field *fields, size_t field_count,
-                      const char *const *refused, size_t refused_count, void *object,
+void hone_config_read(hone_config config, const hone_config_keys *keys, void *object,
                       hone_config_findings *findings)
 {
-    for (size_t i = 0; i < refused_count; i++)
+    for (size_t i = 0; keys->refused[i] != NULL; i++)
         hone_config_note(findings, config,
-                         hone_config_refuse(config, &refused[i], 1, &findings->one));
-    for (size_t i = 0; i < field_count; i++)
-        hone_config_note(findings, config, read_field(config, &fields[i], object, &findings->one));
+                         hone_config_refuse(config, keys->refused[i], &findings->one));
+    for (size_t i = 0; i < keys->field_count; i++)
+        hone_config_note(findings, config,
+                         read_field(config, &keys->fields[i], object, &findings->one));
 }
 
 hone_status hone_config_activation(hone_config config, const char *key, const char *name,

@@ -7,6 +7,7 @@
 #include "op/op.h"
 
 #include <math.h>
+#include <stddef.h>
 
 /* Another name that Transformers takes for a key. */
 typedef struct hone_config_alias {
@@ -48,6 +49,19 @@ typedef struct hone_config_field {
     size_t offset;
 } hone_config_field;
 
+#define HONE_CONFIG_FIELD(type, key, kind, absent, least, most, member)                            \
+    {                                                                                              \
+        key, HONE_CONFIG_##kind, absent, least, most, offsetof(type, member)                       \
+    }
+
+/* All keys that a family knows. */
+typedef struct hone_config_keys {
+    const hone_config_field *fields;
+    size_t field_count;
+    const char *const *others;  /* read apart, or without effect here; ends with NULL */
+    const char *const *refused; /* see hone_config_refuse; ends with NULL */
+} hone_config_keys;
+
 /* All that is wrong with a config.json goes into one error. */
 typedef struct hone_config_findings {
     hone_error *all, one; /* `one` is handed to the getters */
@@ -55,9 +69,8 @@ typedef struct hone_config_findings {
 } hone_config_findings;
 
 void hone_config_note(hone_config_findings *findings, hone_config config, hone_status status);
-/* Fills the fields of *object, and refuses keys (see hone_config_refuse). */
-void hone_config_read(hone_config config, const hone_config_field *fields, size_t field_count,
-                      const char *const *refused, size_t refused_count, void *object,
+/* Fills the fields of *object, and refuses keys. */
+void hone_config_read(hone_config config, const hone_config_keys *keys, void *object,
                       hone_config_findings *findings);
 /* An activation by Transformers' name. */
 hone_status hone_config_activation(hone_config config, const char *key, const char *name,
@@ -65,13 +78,12 @@ hone_status hone_config_activation(hone_config config, const char *key, const ch
 
 /* HONE_INPUT unless the file holds an object, in which no key and its other name disagree. */
 hone_status hone_config_check(hone_config config, hone_error *error);
-/* Remarks (one HONE_LOG_WARNING) on the keys that neither `known`, the aliases nor the table of
- * what Transformers writes into every config.json names: a misspelt key would else go unnoticed. */
-void hone_config_remark(hone_config config, const char *const *known, size_t count);
+/* Remarks (one HONE_LOG_WARNING) on the keys that neither `keys`, the aliases nor the table of what
+ * Transformers writes into every config.json names: a misspelt key would else go unnoticed. */
+void hone_config_remark(hone_config config, const hone_config_keys *keys);
 
-/* Keys that would change the results and that hone does not do: an error unless the value is
+/* A key that would change the results and that hone does not do: an error unless its value is
  * absent, null, false, or an empty list or object. */
-hone_status hone_config_refuse(hone_config config, const char *const *keys, size_t count,
-                               hone_error *error);
+hone_status hone_config_refuse(hone_config config, const char *key, hone_error *error);
 
 #endif

@@ -1,6 +1,7 @@
 /* GPT-2: config.json to program.
  * Source:  Radford et al. 2019; names and arithmetic as Transformers' GPT2LMHeadModel.
  * Layout:  its linears are Conv1D: stored (in,out). Pre-norm blocks, learned positions. */
+#include "model/builder.h"
 #include "model/config.h"
 #include "model/family.h"
 
@@ -9,137 +10,65 @@
 #include <string.h>
 
 typedef struct gpt2 {
-    hone_program *program;
     int64_t width, inner, heads, layers, vocabulary, positions;
     double epsilon, residual_dropout, embedding_dropout, attention_dropout, init;
-    bool scale_scores, scale_by_layer;
+    bool scale_scores, scale_by_layer, tied;
     hone_activation activation;
 } gpt2;
 
-static hone_status read_activation(hone_config config, hone_activation *out, hone_error *error)
-{
-    static const struct {
-        const char *name;
-        hone_activation type;
-    } known[] = {{"gelu_new", HONE_GELU_NEW}, {"gelu_pytorch_tanh", HONE_GELU_NEW},
-                 {"gelu", HONE_GELU},         {"relu", HONE_RELU},
-                 {"silu", HONE_SILU},         {"swish", HONE_SILU}};
-    const char *name;
-    HONE_TRY(hone_config_text(config, "activation_function", "gelu_new", &name, error));
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(known[i].name, name) == 0) {
-            *out = known[i].type;
-            return HONE_OK;
-        }
-    return hone_fail_at(error, HONE_INPUT, config.path, -1, -1,
-                        "\"activation_function\" is \"%s\"; supported are gelu_new, "
-                        "gelu_pytorch_tanh, gelu, relu, silu and swish",
-                        name);
-}
+#define FIELD(key, kind, absent, least, most, member)                                              \
+    HONE_CONFIG_FIELD(gpt2, key, kind, absent, least, most, member)
+static const hone_config_field fields[] = {
+    FIELD("n_embd", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 16, width),
+    FIELD("n_head", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 12, heads),
+    FIELD("n_layer", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 10, layers),
+    FIELD("vocab_size", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 22, vocabulary),
+    FIELD("n_positions", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 20, positions),
+    FIELD("n_inner", INTEGER, 0, 1, 1 << 18, inner),
+    FIELD("layer_norm_epsilon", REAL, 1e-5, 0, 1, epsilon),
+    FIELD("resid_pdrop", REAL, 0.1, 0, 0.999, residual_dropout),
+    FIELD("embd_pdrop", REAL, 0.1, 0, 0.999, embedding_dropout),
+    FIELD("attn_pdrop", REAL, 0.1, 0, 0.999, attention_dropout),
+    FIELD("initializer_range", REAL, 0.02, 0, 10, init),
+    FIELD("scale_attn_weights", BOOL, 1, 0, 0, scale_scores),
+    FIELD("scale_attn_by_inverse_layer_idx", BOOL, 0, 0, 0, scale_by_layer),
+    FIELD("tie_word_embeddings", BOOL, 1, 0, 0, tied),
+};
+#undef FIELD
 
 /* Names that Transformers gives these keys in all families. */
 static const hone_config_alias aliases[] = {{"n_embd", "hidden_size"},
                                             {"n_head", "num_attention_heads"},
                                             {"n_layer", "num_hidden_layers"},
                                             {"n_positions", "max_position_embeddings"}};
-
-/* What read_config and build look at; and n_ctx (once n_positions), reorder_and_upcast_attn (the
- * same numbers in f32) and summary_* (of a head that language models don't have). */
-static const char *const known_keys[] = {"activation_function",
-                                         "attn_pdrop",
-                                         "embd_pdrop",
-                                         "layer_norm_epsilon",
+/* n_ctx was once n_positions, reorder_and_upcast_attn gives the same numbers in f32, and summary_*
+ * is of a head that language models don't have. */
+static const char *const other_keys[] = {"activation_function",
                                          "n_ctx",
-                                         "n_embd",
-                                         "n_head",
-                                         "n_inner",
-                                         "n_layer",
-                                         "n_positions",
                                          "reorder_and_upcast_attn",
-                                         "resid_pdrop",
-                                         "scale_attn_by_inverse_layer_idx",
-                                         "scale_attn_weights",
                                          "summary_activation",
                                          "summary_first_dropout",
                                          "summary_proj_to_labels",
                                          "summary_type",
                                          "summary_use_proj",
-                                         "vocab_size"};
+                                         NULL};
 static const char *const refused_keys[] = {"add_cross_attention", "is_encoder_decoder",
-                                           "quantization_config", "pruned_heads"};
+                                           "quantization_config", "pruned_heads", NULL};
+static const hone_config_keys config_keys = {fields, sizeof fields / sizeof fields[0], other_keys,
+                                             refused_keys};
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-static void remark(hone_config config)
+static hone_status read_config(hone_config c, gpt2 *m, hone_error *error)
 {
-    const char *known[COUNT(known_keys) + COUNT(refused_keys)];
-    memcpy(known, known_keys, sizeof known_keys);
-    memcpy(known + COUNT(known_keys), refused_keys, sizeof refused_keys);
-    hone_config_remark(config, known, COUNT(known));
-}
-
-/* All that is wrong with a config.json goes into one error. */
-typedef struct findings {
-    hone_error *all, one; /* `one` is handed to the getters */
-    size_t count;
-} findings;
-
-static void note(findings *f, hone_config c, hone_status status)
-{
-    if (status == HONE_OK)
-        return;
-    if (f->count++ == 0)
-        hone_fail_at(f->all, HONE_INPUT, c.path, -1, -1, "%s", f->one.message);
-    else
-        hone_error_append(f->all, "\n  %s", f->one.message);
-}
-
-static void read_sizes(hone_config c, gpt2 *m, findings *f)
-{
-    const struct {
-        const char *key;
-        int64_t absent, most, *out;
-    } sizes[] = {{"n_embd", HONE_CONFIG_REQUIRED, 1 << 16, &m->width},
-                 {"n_head", HONE_CONFIG_REQUIRED, 1 << 12, &m->heads},
-                 {"n_layer", HONE_CONFIG_REQUIRED, 1 << 10, &m->layers},
-                 {"vocab_size", HONE_CONFIG_REQUIRED, 1 << 22, &m->vocabulary},
-                 {"n_positions", HONE_CONFIG_REQUIRED, 1 << 20, &m->positions},
-                 {"n_inner", 0, 1 << 18, &m->inner}};
-    for (size_t i = 0; i < COUNT(sizes); i++)
-        note(f, c,
-             hone_config_integer(c, sizes[i].key, sizes[i].absent, 1, sizes[i].most, sizes[i].out,
-                                 &f->one));
-}
-
-static void read_reals(hone_config c, gpt2 *m, findings *f)
-{
-    const struct {
-        const char *key;
-        double absent, most, *out;
-    } reals[] = {{"layer_norm_epsilon", 1e-5, 1, &m->epsilon},
-                 {"resid_pdrop", 0.1, 0.999, &m->residual_dropout},
-                 {"embd_pdrop", 0.1, 0.999, &m->embedding_dropout},
-                 {"attn_pdrop", 0.1, 0.999, &m->attention_dropout},
-                 {"initializer_range", 0.02, 10, &m->init}};
-    for (size_t i = 0; i < COUNT(reals); i++)
-        note(f, c,
-             hone_config_real(c, reals[i].key, reals[i].absent, 0, reals[i].most, reals[i].out,
-                              &f->one));
-}
-
-static hone_status read_config(hone_config c, gpt2 *m, bool *tied, hone_error *error)
-{
+    const char *activation = NULL;
     HONE_TRY(hone_config_check(c, error));
-    findings f = {.all = error};
-    for (size_t i = 0; i < COUNT(refused_keys); i++)
-        note(&f, c, hone_config_refuse(c, &refused_keys[i], 1, &f.one));
-    read_sizes(c, m, &f);
-    read_reals(c, m, &f);
-    note(&f, c, hone_config_bool(c, "scale_attn_weights", true, &m->scale_scores, &f.one));
-    note(&f, c,
-         hone_config_bool(c, "scale_attn_by_inverse_layer_idx", false, &m->scale_by_layer, &f.one));
-    note(&f, c, hone_config_bool(c, "tie_word_embeddings", true, tied, &f.one));
-    note(&f, c, read_activation(c, &m->activation, &f.one));
+    hone_config_findings f = {.all = error};
+    hone_config_read(c, &config_keys, m, &f);
+    hone_status status =
+        hone_config_text(c, "activation_function", "gelu_new", &activation, &f.one);
+    if (status == HONE_OK)
+        status =
+            hone_config_activation(c, "activation_function", activation, &m->activation, &f.one);
+    hone_config_note(&f, c, status);
     if (f.count > 0)
         return HONE_INPUT;
     m->inner = m->inner > 0 ? m->inner : 4 * m->width;
@@ -147,148 +76,99 @@ static hone_status read_config(hone_config c, gpt2 *m, bool *tied, hone_error *e
         return hone_fail_at(error, HONE_INPUT, c.path, -1, -1,
                             "\"n_embd\" (%lld) is not a multiple of \"n_head\" (%lld)",
                             (long long)m->width, (long long)m->heads);
+    hone_config_remark(c, &config_keys);
     return HONE_OK;
 }
 
-static hone_weight matrix(int64_t rows, int64_t columns, bool transposed, double std)
+enum { NAME = 64 };
+
+/* "transformer.h.3.attn.c_attn" */
+static const char *path(const hone_builder *b, const char *module, char name[NAME])
 {
-    return (hone_weight){.use = HONE_WEIGHT_MATRIX,
-                         .dims = 2,
-                         .rows = rows,
-                         .columns = columns,
-                         .transposed = transposed,
-                         .decay = true,
-                         .init_std = (float)std};
+    snprintf(name, NAME, "transformer.h.%d.%s", b->layer, module);
+    return name;
 }
 
-static hone_weight vector(int64_t rows, float value)
+static int norm(const gpt2 *m, const hone_builder *b, int x, const char *name)
 {
-    return (hone_weight){
-        .use = HONE_WEIGHT_VECTOR, .dims = 1, .rows = rows, .columns = 1, .init_constant = value};
+    hone_norm_part part = {.width = m->width, .epsilon = m->epsilon};
+    return hone_build_norm(b, x, &part, name);
 }
 
-static int norm(gpt2 *m, int x, int layer, const char *name)
-{
-    hone_op op = hone_op_blank(HONE_OP_NORM, layer);
-    op.inputs[0] = x;
-    op.outputs[0] = hone_program_value(m->program, HONE_VALUE_COMPUTE, m->width, "%s", name);
-    op.outputs[1] = hone_program_value(m->program, HONE_VALUE_F32, 2, "%s.statistics", name);
-    op.weights[0] = hone_program_weight(m->program, vector(m->width, 1.0f), "%s.weight", name);
-    op.weights[1] = hone_program_weight(m->program, vector(m->width, 0.0f), "%s.bias", name);
-    op.as.norm.epsilon = (float)m->epsilon;
-    hone_program_append(m->program, op, "%s", name);
-    return op.outputs[0];
-}
-
-static int linear(gpt2 *m, int x, int64_t in, int64_t out, double std, int layer,
+static int linear(const gpt2 *m, const hone_builder *b, int x, int64_t in, int64_t out,
                   const char *module)
 {
-    hone_op op = hone_op_blank(HONE_OP_LINEAR, layer);
-    op.inputs[0] = x;
-    op.outputs[0] =
-        hone_program_value(m->program, HONE_VALUE_COMPUTE, out, "h.%d.%s", layer, module);
-    op.weights[0] = hone_program_weight(m->program, matrix(in, out, true, std),
-                                        "transformer.h.%d.%s.weight", layer, module);
-    op.weights[1] = hone_program_weight(m->program, vector(out, 0.0f), "transformer.h.%d.%s.bias",
-                                        layer, module);
-    hone_program_append(m->program, op, "transformer.h.%d.%s", layer, module);
-    return op.outputs[0];
+    char name[NAME];
+    bool projects = strstr(module, "c_proj") != NULL; /* back into the residual stream */
+    double std = projects ? m->init / sqrt(2.0 * (double)m->layers) : m->init;
+    hone_linear_part part = {
+        .in = in, .out = out, .transposed = true, .bias = true, .init_std = std};
+    return hone_build_linear(b, x, &part, path(b, module, name));
 }
 
-static int add(gpt2 *m, int x, int branch, int layer, const char *name)
+static int attention(const gpt2 *m, const hone_builder *b, int qkv)
 {
-    hone_op op = hone_op_blank(HONE_OP_ADD, layer);
-    op.inputs[0] = x;
-    op.inputs[1] = branch;
-    op.outputs[0] =
-        hone_program_value(m->program, HONE_VALUE_F32, m->width, "h.%d.%s", layer, name);
-    op.dropout = (float)m->residual_dropout;
-    hone_program_append(m->program, op, "transformer.h.%d.%s", layer, name);
-    return op.outputs[0];
-}
-
-static int attention(gpt2 *m, int qkv, int layer)
-{
-    hone_op op = hone_op_blank(HONE_OP_ATTENTION, layer);
+    char name[NAME];
+    hone_op op = hone_op_blank(HONE_OP_ATTENTION, b->layer);
     int64_t head_size = m->width / m->heads;
     op.inputs[0] = qkv;
-    op.outputs[0] =
-        hone_program_value(m->program, HONE_VALUE_COMPUTE, m->width, "h.%d.attn", layer);
-    op.outputs[1] =
-        hone_program_value(m->program, HONE_VALUE_F32, m->heads, "h.%d.attn.log_sum_exp", layer);
     op.dropout = (float)m->attention_dropout;
     op.as.attention.heads = m->heads;
     op.as.attention.head_size = head_size;
     op.as.attention.causal = true;
     op.as.attention.scale = m->scale_scores ? 1.0f / sqrtf((float)head_size) : 1.0f;
     if (m->scale_by_layer)
-        op.as.attention.scale /= (float)(layer + 1);
-    hone_program_append(m->program, op, "transformer.h.%d.attn", layer);
-    return op.outputs[0];
+        op.as.attention.scale /= (float)(b->layer + 1);
+    return hone_build_attention(b, op, path(b, "attn", name));
 }
 
-static int activation(gpt2 *m, int x, int layer)
+static int block(const gpt2 *m, const hone_builder *b, int x)
 {
-    hone_op op = hone_op_blank(HONE_OP_ACTIVATION, layer);
-    op.inputs[0] = x;
-    op.outputs[0] =
-        hone_program_value(m->program, HONE_VALUE_COMPUTE, m->inner, "h.%d.mlp.act", layer);
-    op.as.activation.type = m->activation;
-    hone_program_append(m->program, op, "transformer.h.%d.mlp.act", layer);
-    return op.outputs[0];
+    char name[NAME];
+    int h = norm(m, b, x, path(b, "ln_1", name));
+    int qkv = linear(m, b, h, m->width, 3 * m->width, "attn.c_attn");
+    int y = attention(m, b, qkv);
+    y = linear(m, b, y, m->width, m->width, "attn.c_proj");
+    x = hone_build_add(b, x, y, m->width, m->residual_dropout, path(b, "attn.residual", name));
+    h = norm(m, b, x, path(b, "ln_2", name));
+    y = linear(m, b, h, m->width, m->inner, "mlp.c_fc");
+    y = hone_build_activation(b, y, -1, m->inner, m->activation, 0, path(b, "mlp.act", name));
+    y = linear(m, b, y, m->inner, m->width, "mlp.c_proj");
+    return hone_build_add(b, x, y, m->width, m->residual_dropout, path(b, "mlp.residual", name));
 }
 
-static int block(gpt2 *m, int x, int layer)
-{
-    char name[64];
-    double projection = m->init / sqrt(2.0 * (double)m->layers);
-    snprintf(name, sizeof name, "transformer.h.%d.ln_1", layer);
-    int h = norm(m, x, layer, name);
-    int qkv = linear(m, h, m->width, 3 * m->width, m->init, layer, "attn.c_attn");
-    int y = attention(m, qkv, layer);
-    y = linear(m, y, m->width, m->width, projection, layer, "attn.c_proj");
-    x = add(m, x, y, layer, "attn.residual");
-    snprintf(name, sizeof name, "transformer.h.%d.ln_2", layer);
-    h = norm(m, x, layer, name);
-    y = linear(m, h, m->width, m->inner, m->init, layer, "mlp.c_fc");
-    y = activation(m, y, layer);
-    y = linear(m, y, m->inner, m->width, projection, layer, "mlp.c_proj");
-    return add(m, x, y, layer, "mlp.residual");
-}
-
-static hone_status build(const hone_json *json, const char *path, hone_stored_head stored,
+static hone_status build(const hone_json *json, const char *file, hone_stored_head stored,
                          hone_program *program, hone_error *error)
 {
-    gpt2 m = {.program = program};
-    bool tied;
-    hone_config config = {json, path, aliases, COUNT(aliases)};
-    HONE_TRY(read_config(config, &m, &tied, error));
-    remark(config);
+    gpt2 m = {0};
+    hone_config config = {json, file, aliases, sizeof aliases / sizeof aliases[0]};
+    HONE_TRY(read_config(config, &m, error));
     program->vocabulary = m.vocabulary;
     program->context_length = program->usual_length = m.positions;
     program->width = m.width;
     program->layers = m.layers;
 
+    hone_builder b = {program, -1, false};
+    hone_weight embedding = hone_build_matrix(m.vocabulary, m.width, false, m.init);
+    hone_weight positions = hone_build_matrix(m.positions, m.width, false, m.init);
     hone_op op = hone_op_blank(HONE_OP_EMBEDDING, -1);
-    int tokens = hone_program_weight(program, matrix(m.vocabulary, m.width, false, m.init),
-                                     "transformer.wte.weight");
+    int tokens = hone_program_weight(program, embedding, "transformer.wte.weight");
     op.weights[0] = tokens;
-    op.weights[1] = hone_program_weight(program, matrix(m.positions, m.width, false, m.init),
-                                        "transformer.wpe.weight");
+    op.weights[1] = hone_program_weight(program, positions, "transformer.wpe.weight");
     op.outputs[0] = hone_program_value(program, HONE_VALUE_F32, m.width, "embedding");
     op.dropout = (float)m.embedding_dropout;
     hone_program_append(program, op, "transformer.wte");
     int x = op.outputs[0];
-    for (int layer = 0; layer < m.layers; layer++)
-        x = block(&m, x, layer);
-    x = norm(&m, x, -1, "transformer.ln_f");
+    for (b.layer = 0; b.layer < m.layers; b.layer++)
+        x = block(&m, &b, x);
+    b.layer = -1;
+    x = norm(&m, &b, x, "transformer.ln_f");
 
     hone_op head = hone_op_blank(HONE_OP_HEAD, -1);
     head.inputs[0] = x;
     head.weights[0] = tokens;
-    if (!tied || stored == HONE_HEAD_OWN)
-        head.weights[0] = hone_program_weight(program, matrix(m.vocabulary, m.width, false, m.init),
-                                              "lm_head.weight");
+    if (!m.tied || stored == HONE_HEAD_OWN)
+        head.weights[0] = hone_program_weight(program, embedding, "lm_head.weight");
     hone_program_append(program, head, "lm_head");
     return hone_program_check(program, error);
 }

@@ -10,7 +10,6 @@
 #include "model/family.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,9 +25,7 @@ typedef struct opt {
 } opt;
 
 #define FIELD(key, kind, absent, least, most, member)                                              \
-    {                                                                                              \
-        key, HONE_CONFIG_##kind, absent, least, most, offsetof(opt, member)                        \
-    }
+    HONE_CONFIG_FIELD(opt, key, kind, absent, least, most, member)
 static const hone_config_field fields[] = {
     FIELD("hidden_size", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 16, width),
     FIELD("num_attention_heads", INTEGER, HONE_CONFIG_NEEDED, 1, 1 << 12, heads),
@@ -52,20 +49,12 @@ static const hone_config_field fields[] = {
 };
 #undef FIELD
 
+static const char *const other_keys[] = {"activation_function", NULL};
 static const char *const refused_keys[] = {"add_cross_attention", "is_encoder_decoder",
-                                           "pruned_heads", "quantization_config",
-                                           "scale_embeddings"};
-
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-static void remark(hone_config config)
-{
-    const char *known[COUNT(fields) + COUNT(refused_keys) + 1] = {"activation_function"};
-    for (size_t i = 0; i < COUNT(fields); i++)
-        known[1 + i] = fields[i].key;
-    memcpy(known + 1 + COUNT(fields), refused_keys, sizeof refused_keys);
-    hone_config_remark(config, known, COUNT(known));
-}
+                                           "pruned_heads",        "quantization_config",
+                                           "scale_embeddings",    NULL};
+static const hone_config_keys config_keys = {fields, sizeof fields / sizeof fields[0], other_keys,
+                                             refused_keys};
 
 static hone_status fail(hone_config c, hone_error *error, const char *key, const char *why)
 {
@@ -109,7 +98,7 @@ static hone_status read_config(hone_config c, opt *m, hone_error *error)
     const char *activation = NULL;
     HONE_TRY(hone_config_check(c, error));
     hone_config_findings f = {.all = error};
-    hone_config_read(c, fields, COUNT(fields), refused_keys, COUNT(refused_keys), m, &f);
+    hone_config_read(c, &config_keys, m, &f);
     hone_status status = hone_config_text(c, "activation_function", "relu", &activation, &f.one);
     if (status == HONE_OK)
         status =
@@ -125,7 +114,7 @@ static hone_status read_config(hone_config c, opt *m, hone_error *error)
                             "(%lld)",
                             (long long)m->width, (long long)m->heads);
     HONE_TRY(find_padding(c, m, error));
-    remark(c);
+    hone_config_remark(c, &config_keys);
     return HONE_OK;
 }
 

@@ -24,9 +24,7 @@ typedef struct t5 {
 } t5;
 
 #define FIELD(key, kind, absent, least, most, member)                                              \
-    {                                                                                              \
-        key, HONE_CONFIG_##kind, absent, least, most, offsetof(t5, member)                         \
-    }
+    HONE_CONFIG_FIELD(t5, key, kind, absent, least, most, member)
 static const hone_config_field fields[] = {
     FIELD("d_model", INTEGER, 512, 1, 1 << 16, width),
     FIELD("d_kv", INTEGER, 64, 1, 1 << 12, key_size),
@@ -50,28 +48,13 @@ static const hone_config_alias aliases[] = {{"d_model", "hidden_size"},
                                             {"num_heads", "num_attention_heads"},
                                             {"num_layers", "num_hidden_layers"},
                                             {"d_kv", "head_dim"}};
-static const char *const known_keys[] = {"classifier_dropout",
-                                         "d_ff",
-                                         "d_kv",
-                                         "d_model",
-                                         "dense_act_fn",
-                                         "dropout_rate",
-                                         "feed_forward_proj",
-                                         "initializer_factor",
-                                         "is_decoder",
-                                         "is_encoder_decoder",
-                                         "is_gated_act",
-                                         "layer_norm_epsilon",
-                                         "n_positions",
-                                         "num_decoder_layers",
-                                         "num_heads",
-                                         "num_layers",
-                                         "output_past",
-                                         "relative_attention_max_distance",
-                                         "relative_attention_num_buckets",
-                                         "scale_decoder_outputs",
-                                         "vocab_size"};
-static const char *const refused_keys[] = {"quantization_config", "pruned_heads"};
+static const char *const other_keys[] = {
+    "classifier_dropout", "dense_act_fn",          "feed_forward_proj",
+    "is_decoder",         "is_encoder_decoder",    "is_gated_act",
+    "output_past",        "scale_decoder_outputs", NULL};
+static const char *const refused_keys[] = {"quantization_config", "pruned_heads", NULL};
+static const hone_config_keys config_keys = {fields, sizeof fields / sizeof fields[0], other_keys,
+                                             refused_keys};
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -100,7 +83,7 @@ static hone_status read_config(hone_config config, bool multilingual, t5 *m, hon
     bool encoder_decoder = true;
     HONE_TRY(hone_config_check(config, error));
     hone_config_findings f = {.all = error};
-    hone_config_read(config, fields, COUNT(fields), refused_keys, COUNT(refused_keys), m, &f);
+    hone_config_read(config, &config_keys, m, &f);
     hone_config_note(
         &f, config,
         hone_config_bool(config, "tie_word_embeddings", !multilingual, &m->tied, &f.one));
@@ -120,10 +103,7 @@ static hone_status read_config(hone_config config, bool multilingual, t5 *m, hon
         return hone_fail_at(error, HONE_INPUT, config.path, -1, -1,
                             "\"decoder_start_token_id\" is %lld, \"vocab_size\" %lld",
                             (long long)m->start, (long long)m->vocabulary);
-    const char *known[COUNT(known_keys) + COUNT(refused_keys)];
-    memcpy(known, known_keys, sizeof known_keys);
-    memcpy(known + COUNT(known_keys), refused_keys, sizeof refused_keys);
-    hone_config_remark(config, known, COUNT(known));
+    hone_config_remark(config, &config_keys);
     return HONE_OK;
 }
 

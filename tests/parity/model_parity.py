@@ -333,7 +333,6 @@ def check_tiny(checks, family):
     if model is None:
         print(f"skipped: {name} is not here")
         return
-    torch.set_num_threads(2)
     rows_file = os.path.abspath(f"{name}-rows.jsonl")
     tokenizer = AutoTokenizer.from_pretrained(model)
     if AutoConfig.from_pretrained(model).is_encoder_decoder:
@@ -347,7 +346,6 @@ def check_tiny(checks, family):
         checks.part(f"{name} {method}", check_real_training, family, model, rows_file, method)
         checks.part(f"{name} {method} gradients", check_gradients, name, model, method,
                     f"./{name}-{method}", oracle.read_rows(rows_file)[:3])
-    torch.set_num_threads(1)
 
 
 def check_family(checks, family):
