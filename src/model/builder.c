@@ -72,6 +72,7 @@ int hone_build_attention(const hone_builder *b, hone_op op, const char *name)
     int64_t heads = op.as.attention.heads;
     op.layer = b->layer;
     op.source = b->source;
+    op.drops = true;
     op.outputs[0] = hone_program_value(b->program, HONE_VALUE_COMPUTE,
                                        heads * op.as.attention.head_size, "%s", name);
     op.outputs[1] = hone_program_value(b->program, HONE_VALUE_F32, heads, "%s.log_sum_exp", name);
@@ -103,7 +104,8 @@ int hone_build_add(const hone_builder *b, int x, int branch, int64_t width, doub
     op.inputs[0] = x;
     op.inputs[1] = branch;
     op.outputs[0] = hone_program_value(b->program, HONE_VALUE_F32, width, "%s", name);
-    op.dropout = (float)dropout;
+    op.drops = dropout >= 0.0;
+    op.dropout = op.drops ? (float)dropout : 0.0f;
     hone_program_append(b->program, op, "%s", name);
     return op.outputs[0];
 }

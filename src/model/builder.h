@@ -42,7 +42,7 @@ int hone_build_attention(const hone_builder *b, hone_op op, const char *name);
 /* f(x), or f(x) gate where gate >= 0; then a dropout, where dropout >= 0. */
 int hone_build_activation(const hone_builder *b, int x, int gate, int64_t width, hone_activation f,
                           double dropout, const char *name);
-/* x + dropout(branch), the residual stream. */
+/* x + dropout(branch), the residual stream; without a dropout where it is negative. */
 int hone_build_add(const hone_builder *b, int x, int branch, int64_t width, double dropout,
                    const char *name);
 

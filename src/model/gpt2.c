@@ -132,7 +132,7 @@ static int block(const gpt2 *m, const hone_builder *b, int x)
     x = hone_build_add(b, x, y, m->width, m->residual_dropout, path(b, "attn.residual", name));
     h = norm(m, b, x, path(b, "ln_2", name));
     y = linear(m, b, h, m->width, m->inner, "mlp.c_fc");
-    y = hone_build_activation(b, y, -1, m->inner, m->activation, 0, path(b, "mlp.act", name));
+    y = hone_build_activation(b, y, -1, m->inner, m->activation, -1, path(b, "mlp.act", name));
     y = linear(m, b, y, m->inner, m->width, "mlp.c_proj");
     return hone_build_add(b, x, y, m->width, m->residual_dropout, path(b, "mlp.residual", name));
 }
@@ -156,6 +156,7 @@ static hone_status build(const hone_json *json, const char *file, hone_stored_he
     op.weights[0] = tokens;
     op.weights[1] = hone_program_weight(program, positions, "transformer.wpe.weight");
     op.outputs[0] = hone_program_value(program, HONE_VALUE_F32, m.width, "embedding");
+    op.drops = true;
     op.dropout = (float)m.embedding_dropout;
     hone_program_append(program, op, "transformer.wte");
     int x = op.outputs[0];

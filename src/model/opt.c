@@ -184,7 +184,7 @@ static int feed_forward(const opt *m, const hone_builder *b, int x)
     char name[NAME];
     int y = linear(m, b, x, m->width, m->inner, "fc1");
     snprintf(name, sizeof name, DECODER "layers.%d.activation_fn", b->layer);
-    y = hone_build_activation(b, y, -1, m->inner, m->activation, 0, name);
+    y = hone_build_activation(b, y, -1, m->inner, m->activation, -1, name);
     return linear(m, b, y, m->inner, m->width, "fc2");
 }
 
@@ -224,7 +224,7 @@ static int embed(const opt *m, const hone_builder *b, int tokens)
     place.outputs[0] =
         hone_program_value(program, HONE_VALUE_F32, m->width, DECODER "embed_positions");
     hone_program_append(program, place, DECODER "embed_positions");
-    return hone_build_add(b, place.outputs[0], x, m->width, 0, DECODER "embedding");
+    return hone_build_add(b, place.outputs[0], x, m->width, -1, DECODER "embedding");
 }
 
 static hone_status build(const hone_json *json, const char *path, hone_stored_head stored,

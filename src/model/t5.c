@@ -225,6 +225,7 @@ static int build_stack(stack *s, int tokens, int64_t layers, int first_layer, in
     op.weights[0] = tokens;
     op.outputs[0] =
         hone_program_value(program, HONE_VALUE_F32, m->width, "%s.embed_tokens", s->name);
+    op.drops = true;
     op.dropout = (float)m->dropout;
     hone_program_append(program, op, "%s.embed_tokens", s->name);
     int x = op.outputs[0];

@@ -57,7 +57,7 @@ typedef struct hone_op {
     int outputs[HONE_OP_OUTPUTS];
     int weights[HONE_OP_WEIGHTS];
     float dropout; /* probability, on where the run says training */
-    bool drops;    /* norm, activation: the family has a dropout here, if only of probability 0 */
+    bool drops;    /* the family has a dropout here, if only of probability 0 */
     union {
         struct {
             int position_offset; /* added to a position before the lookup (OPT: 2) */

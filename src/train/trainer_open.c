@@ -22,8 +22,7 @@ static void set_dropout(hone_model *model, double dropout)
 {
     for (size_t i = 0; i < model->program.op_count && dropout >= 0.0; i++) {
         hone_op *op = &model->program.ops[i];
-        if (op->drops || op->code == HONE_OP_EMBEDDING || op->code == HONE_OP_ATTENTION ||
-            op->code == HONE_OP_ADD)
+        if (op->drops)
             op->dropout = (float)dropout;
     }
 }

@@ -321,6 +321,36 @@ static void padding_is_not_trained(void **state)
     }
 }
 
+/* Dropout is on attention and before the two sums of a block, and nowhere else: --model-dropout
+ * goes by these marks. */
+static void dropout_is_where_transformers_has_it(void **state)
+{
+    (void)state;
+    static const char *const golden[] = {GOLDEN("opt-odd"), GOLDEN("opt-post"), GOLDEN("opt-bare")};
+    for (size_t i = 0; i < sizeof golden / sizeof *golden; i++) {
+        hone_run_settings settings;
+        hone_model *model;
+        int marked[HONE_OP_COUNT] = {0}, all = 0;
+        init_settings(&settings, NULL, "init=pretrained", NULL);
+        set_option(&settings, "model", golden[i]);
+        assert_ok(hone_model_open(&settings.model, NULL, &model, error));
+        for (size_t k = 0; k < model->program.op_count; k++) {
+            const hone_op *op = &model->program.ops[k];
+            if (op->drops) {
+                marked[op->code]++;
+                all++;
+                assert_true(op->layer >= 0);
+            }
+            assert_true(op->dropout == (op->drops && op->code == HONE_OP_ADD ? 0.1f : 0.0f));
+        }
+        assert_int_equal(marked[HONE_OP_ATTENTION], 2);
+        assert_int_equal(marked[HONE_OP_ADD], 4);
+        assert_int_equal(all, 6);
+        hone_model_close(model);
+        deinit_settings(&settings);
+    }
+}
+
 static int prepare(void **state)
 {
     if (make_scratch(state) != 0)
@@ -335,6 +365,7 @@ int main(void)
         cmocka_unit_test(names_and_ties),
         cmocka_unit_test(switches_change_what_must_be_there),
         cmocka_unit_test(padding_is_not_trained),
+        cmocka_unit_test(dropout_is_where_transformers_has_it),
     };
     return cmocka_run_group_tests(tests, prepare, remove_scratch);
 }
