@@ -295,7 +295,8 @@ static void rows_without_targets_are_not_predicted(void **state)
 /* ---- memory ------------------------------------------------------------------------------- */
 
 static struct {
-    int64_t blocks, asked, refuse;
+    _Atomic int64_t blocks, asked; /* threads allocate too */
+    int64_t refuse;
 } book;
 
 static void *reallocate(void *context, void *block, size_t old_size, size_t new_size)
