@@ -21,7 +21,7 @@ typedef struct cache_entry {
     int32_t ids[KEY_IDS];
     float limit; /* of the sum before the word, on either side of 0 */
     uint32_t count;
-    uint64_t padding; /* to a line of the processor's cache */
+    uint64_t unused; /* fills a line of the processor's cache */
 } cache_entry;
 
 /* The newer entry first. */
@@ -38,8 +38,6 @@ typedef struct stretch {
     bool after_unknown; /* the last piece was unknown: the next one joins it */
 } stretch;
 
-static const char mark[] = "\xE2\x96\x81";
-
 /* ---- ids of pieces ------------------------------------------------------------------------ */
 
 /* The bytes of unknown text as pieces; false, with none written, where one has none. */
@@ -49,8 +47,8 @@ static bool put_bytes(hone_encoding *e, const char *text, size_t length, hone_st
     size_t start = e->count;
     for (size_t i = 0; i < length; i++) {
         bool space = unigram->spaced && text[i] == ' ';
-        const char *bytes = space ? mark : text + i;
-        size_t count = space ? sizeof mark - 1 : 1;
+        const char *bytes = space ? HONE_SPACE_MARK : text + i;
+        size_t count = space ? HONE_SPACE_MARK_LENGTH : 1;
         *status = hone_encoding_reserve(e, count);
         if (*status != HONE_OK)
             return true;
@@ -254,10 +252,10 @@ static bool put_spaced(hone_text_buffer *out, const char *text, size_t length)
     if (!hone_text_buffer_reserve(out, length))
         return false;
     for (size_t at = 0; at < length;) {
-        bool found = text[at] == mark[0] && length - at >= sizeof mark - 1 &&
-                     memcmp(text + at, mark, sizeof mark - 1) == 0;
+        bool found = text[at] == HONE_SPACE_MARK[0] && length - at >= HONE_SPACE_MARK_LENGTH &&
+                     memcmp(text + at, HONE_SPACE_MARK, HONE_SPACE_MARK_LENGTH) == 0;
         out->text[out->length++] = found ? ' ' : text[at];
-        at += found ? sizeof mark - 1 : 1;
+        at += found ? HONE_SPACE_MARK_LENGTH : 1;
     }
     return true;
 }

@@ -324,14 +324,9 @@ hone_status hone_tokenizer_read_spiece(hone_tokenizer_load *load, const char *mo
     hone_spiece_rules *rules = &tokenizer->rules;
     hone_unigram *unigram = &tokenizer->unigram;
     reader r = {.load = load, .file = file, .error = error, .model_type = UNIGRAM};
-    tokenizer->kind = HONE_TOKENIZER_UNIGRAM;
     rules->add_dummy_prefix = rules->remove_extra_whitespaces = true; /* the format's defaults */
     rules->escape_whitespaces = true;
-    unigram->count = load->vocabulary.limit;
-    unigram->scores = hone_alloc_array(unigram->count, sizeof *unigram->scores);
-    load->types = hone_alloc_array(unigram->count, 1);
-    if (unigram->scores == NULL || load->types == NULL)
-        return hone_fail_memory(error, "pieces", unigram->count * sizeof *unigram->scores);
+    HONE_TRY(hone_tokenizer_start_unigram(load, error));
     HONE_TRY(read_model(&r, model, size));
     HONE_TRY(check_settings(&r));
     HONE_TRY(find_bytes(&r));

@@ -5,8 +5,8 @@
 #include "text/spiece_rules.h"
 
 #include "text/unicode.h"
+#include "text/unigram.h"
 
-#define MARK "\xE2\x96\x81" /* U+2581, which stands for a space in pieces */
 #define REPLACEMENT "\xEF\xBF\xBD"
 
 /* What some bytes at the beginning of a text become. */
@@ -51,9 +51,10 @@ static prefix next_prefix(const hone_spiece_rules *rules, const char *text, size
 static void put_escaped(hone_text_buffer *out, const char *text, size_t length)
 {
     for (size_t i = 0; i < length;) {
-        bool mark = length - i >= sizeof MARK - 1 && memcmp(text + i, MARK, sizeof MARK - 1) == 0;
+        bool mark = length - i >= HONE_SPACE_MARK_LENGTH &&
+                    memcmp(text + i, HONE_SPACE_MARK, HONE_SPACE_MARK_LENGTH) == 0;
         out->text[out->length++] = mark ? ' ' : text[i];
-        i += mark ? sizeof MARK - 1 : 1;
+        i += mark ? HONE_SPACE_MARK_LENGTH : 1;
     }
 }
 

@@ -73,6 +73,18 @@ static hone_charsmap_rule shortest_rule(const work *w, const char *text, size_t 
     return rule;
 }
 
+/* What some bytes of the text became. The first that is left of them stands for the text's first
+ * character: all of it, where it was made of one character. */
+static bool put_mapped(work *w, const char *source, size_t source_length, const char *text,
+                       size_t length)
+{
+    if (w->out->length == 0 && length > 0 && w->head > 0) {
+        bool single = first_character(source, source_length) == source_length;
+        w->head = single ? length : first_character(text, length);
+    }
+    return put(w, text, length);
+}
+
 /* One cluster: mapped as a whole, or else each of its characters. */
 static bool map_cluster(work *w, const char *cluster, size_t length)
 {
@@ -80,43 +92,32 @@ static bool map_cluster(work *w, const char *cluster, size_t length)
     if (length < CLUSTER_LIMIT)
         rule = shortest_rule(w, cluster, length);
     if (rule.length > 0)
-        return put(w, rule.text, rule.text_length);
+        return put_mapped(w, cluster, length, rule.text, rule.text_length);
     for (size_t at = 0, size; at < length; at += size) {
-        uint32_t code;
-        size = hone_utf8_decode(cluster + at, length - at, &code);
-        rule = shortest_rule(w, cluster + at, size);
-        if (!(rule.length > 0 ? put(w, rule.text, rule.text_length) : put(w, cluster + at, size)))
+        const char *character = cluster + at;
+        size = first_character(character, length - at);
+        rule = shortest_rule(w, character, size);
+        if (rule.length == 0)
+            rule = (hone_charsmap_rule){size, character, size};
+        if (!put_mapped(w, character, size, rule.text, rule.text_length))
             return false;
     }
     return true;
-}
-
-/* The bytes that now stand for the first character, after the first cluster that left any was
- * mapped: all that one character became, else what stands in its place. */
-static size_t mapped_head(const work *w, size_t cluster)
-{
-    if (w->head == 0)
-        return 0;
-    bool single = first_character(w->text, w->length) == cluster;
-    return single ? w->out->length : first_character(w->out->text, w->out->length);
 }
 
 static bool map_characters(work *w)
 {
     const char *text = w->text;
     size_t length = w->length;
-    bool begun = false;
-    size_t head = w->head;
     if (!hone_text_buffer_reserve(w->out, length))
         return false;
     for (size_t at = 0; at < length;) {
         unsigned char byte = (unsigned char)text[at];
         if (byte < 0x80 && w->step->plain[byte] &&
             (at + 1 == length || (unsigned char)text[at + 1] < 0x80)) {
+            if (w->out->length == 0 && w->head > 0)
+                w->head = 1;
             w->out->text[w->out->length++] = (char)byte;
-            if (!begun && at > 0)
-                head = w->head > 0;
-            begun = true;
             at++;
             continue;
         }
@@ -124,13 +125,8 @@ static bool map_characters(work *w)
         if (!map_cluster(w, text + at, size) ||
             !hone_text_buffer_reserve(w->out, length - at - size))
             return false;
-        if (!begun && w->out->length > 0) {
-            head = mapped_head(w, size);
-            begun = true;
-        }
         at += size;
     }
-    w->head = head;
     return true;
 }
 

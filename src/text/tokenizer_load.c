@@ -181,9 +181,10 @@ static size_t decode_piece(const hone_tokenizer_load *load, size_t id, char *out
     bool spaces = load->all_pieces || type == HONE_PIECE_NORMAL ||
                   type == HONE_PIECE_USER_DEFINED || type == HONE_PIECE_UNUSED;
     for (size_t at = 0; at < length; at++) {
-        if (spaces && length - at >= 3 && memcmp(text + at, "\xE2\x96\x81", 3) == 0) {
+        if (spaces && length - at >= HONE_SPACE_MARK_LENGTH &&
+            memcmp(text + at, HONE_SPACE_MARK, HONE_SPACE_MARK_LENGTH) == 0) {
             out[used++] = ' ';
-            at += 2;
+            at += HONE_SPACE_MARK_LENGTH - 1;
         } else {
             out[used++] = text[at];
         }

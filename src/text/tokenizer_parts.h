@@ -130,6 +130,8 @@ hone_status hone_tokenizer_read_spiece(hone_tokenizer_load *load, const char *mo
                                        const char *file, hone_error *error);
 /* Number of pieces in it at most; 0 for what is no model. */
 size_t hone_spiece_count(const char *model, size_t size);
+/* Before pieces: makes it a unigram tokenizer, with room for types and scores. */
+hone_status hone_tokenizer_start_unigram(hone_tokenizer_load *load, hone_error *error);
 /* After pieces, types and scores are there: the trie that text is cut with. */
 hone_status hone_tokenizer_build_unigram(hone_tokenizer_load *load, const char *file,
                                          hone_error *error);

@@ -4,13 +4,15 @@
 
 #include "text/piece_trie.h"
 
+#define HONE_SPACE_MARK "\xE2\x96\x81" /* U+2581, which stands for a space in pieces */
+#define HONE_SPACE_MARK_LENGTH 3
+
 #define HONE_PIECE_LONGEST 7999 /* bytes of a piece; longer ones are refused on loading */
 
 /* Read-only once built, so any number of threads may use it. */
 typedef struct hone_unigram {
     hone_piece_trie trie;
     double *scores;       /* by id */
-    size_t count;         /* of scores */
     double unknown_score; /* of a character that is no piece */
     double largest;       /* absolute value of all scores */
     int32_t unknown;      /* id of what no piece covers */

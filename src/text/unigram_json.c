@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MARK "\xE2\x96\x81" /* U+2581 */
+#define MARK HONE_SPACE_MARK
 
 /* ---- normalizers -------------------------------------------------------------------------- */
 
@@ -362,7 +362,6 @@ hone_status hone_tokenizer_read_unigram(hone_tokenizer_load *load, const hone_js
     hone_unigram *unigram = &tokenizer->unigram;
     const hone_json *model = hone_json_get(root, "model"), *vocab = hone_json_get(model, "vocab");
     bool byte_decoder = false;
-    tokenizer->kind = HONE_TOKENIZER_UNIGRAM;
     tokenizer->from_json = load->all_pieces = true;
     HONE_TRY(
         read_normalizer(&tokenizer->text.steps, hone_json_get(root, "normalizer"), file, error));
@@ -375,11 +374,7 @@ hone_status hone_tokenizer_read_unigram(hone_tokenizer_load *load, const hone_js
     HONE_TRY(hone_json_part_flag(model, "byte_fallback", &unigram->byte_fallback, file, error));
     HONE_TRY(hone_json_part_expect(vocab, HONE_JSON_ARRAY, "model: vocab", file, error));
     HONE_TRY(read_unknown(unigram, model, hone_json_size(vocab), file, error));
-    unigram->count = load->vocabulary.limit;
-    unigram->scores = hone_alloc_array(unigram->count, sizeof *unigram->scores);
-    load->types = hone_alloc_array(unigram->count, 1);
-    if (unigram->scores == NULL || load->types == NULL)
-        return hone_fail_memory(error, "pieces", unigram->count * sizeof *unigram->scores);
+    HONE_TRY(hone_tokenizer_start_unigram(load, error));
     HONE_TRY(read_pieces(load, vocab, file, error));
     find_bytes(load, byte_decoder);
     unigram->spaced = tokenizer->text.metaspace;

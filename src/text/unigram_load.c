@@ -5,21 +5,31 @@
 #include <math.h>
 #include <string.h>
 
-static const char mark[] = "\xE2\x96\x81";
+hone_status hone_tokenizer_start_unigram(hone_tokenizer_load *load, hone_error *error)
+{
+    hone_unigram *unigram = &load->tokenizer->unigram;
+    size_t count = load->vocabulary.limit;
+    load->tokenizer->kind = HONE_TOKENIZER_UNIGRAM;
+    unigram->scores = hone_alloc_array(count, sizeof *unigram->scores);
+    load->types = hone_alloc_array(count, 1);
+    if (unigram->scores == NULL || load->types == NULL)
+        return hone_fail_memory(error, "pieces", count * sizeof *unigram->scores);
+    return HONE_OK;
+}
 
 /* Copies a piece with U+2581 as a space; false when it has a space itself, and so is in no text. */
 static bool put_spaced(const char *text, size_t length, hone_piece *piece, char **out)
 {
     char *begin = *out;
     for (size_t at = 0; at < length;) {
-        bool space =
-            length - at >= sizeof mark - 1 && memcmp(text + at, mark, sizeof mark - 1) == 0;
+        bool space = length - at >= HONE_SPACE_MARK_LENGTH &&
+                     memcmp(text + at, HONE_SPACE_MARK, HONE_SPACE_MARK_LENGTH) == 0;
         if (text[at] == ' ') {
             *out = begin;
             return false;
         }
         *(*out)++ = space ? ' ' : text[at];
-        at += space ? sizeof mark - 1 : 1;
+        at += space ? HONE_SPACE_MARK_LENGTH : 1;
     }
     piece->text = begin;
     piece->length = (size_t)(*out - begin);

@@ -2,9 +2,11 @@
 strings, around every code point and with every kind of added token; and how fast both are.
 
 Needs the C driver and the benchmark of the build (tests/unit/text/tokenize_lines, tokenizer_bench).
+Takes a sample of the shared text, some 10 MB; HONE_PARITY_ALL=1 takes all of it.
 """
 
 import array
+import itertools
 import json
 import os
 import random
@@ -23,6 +25,7 @@ GPT2 = f"{SHARED}/data/gpt2-bpe"
 TEXT = f"{SHARED}/data/text"
 CHUNK = 4 << 20
 RANDOM_STRINGS = 1_000_000
+SHARE = 1 if os.environ.get("HONE_PARITY_ALL") else 11  # every how many-th of the shared texts
 
 PARTS = ["'s", "'re", "'ll", "'", " ", "  ", "   ", "\n", "\r\n", "\t", "a", "the", " the", "ing", "Zebra", "é", "ß",
          "9", "2024", "½", "Ⅷ", ".", "!?", "\u00a0", "\u3000", "\u2028", "\u0085", "中文", "жук", "😀", "\u0301", "\u200d",
@@ -42,12 +45,13 @@ def random_texts(seed, count, extra=()):
             yield "".join(chr(draw.randint(low, high)) for _ in range(draw.randint(1, 12)))
 
 
-def shared_texts():
+def shared_texts(share=SHARE):
+    """Every share-th text of each file."""
     for name in sorted(os.listdir(TEXT)):
         if not name.endswith(".jsonl.zst"):
             continue
         with subprocess.Popen(["zstd", "-dc", f"{TEXT}/{name}"], stdout=subprocess.PIPE) as unpacked:
-            for line in unpacked.stdout:
+            for line in itertools.islice(unpacked.stdout, 0, None, share):
                 row = json.loads(line)
                 for key in ("text", "source", "target"):
                     if key in row:
@@ -148,10 +152,44 @@ def check_models(checks):
         folder = f"{SHARED}/models/{name}"
         peer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
         compare(checks, name, folder, peer, random_texts(7, 100_000, ["</s>", "<pad>", "<s>"]))
+        if name == "tiny-opt":
+            compare(checks, f"{name}, shared text", folder, peer, shared_texts())
+
+
+def check_opt(checks, work):
+    """OPT folders as the hub has them: special tokens as objects, in one file or two; a leading </s>."""
+    from transformers import AutoTokenizer  # pylint: disable=import-outside-toplevel
+
+    def token(text, **more):
+        return {"content": text, "lstrip": False, "normalized": True, "rstrip": False, "single_word": False} | more
+
+    names = {"bos_token": "</s>", "eos_token": "</s>", "unk_token": "</s>", "pad_token": "<pad>"}
+    objects = {key: token(text) for key, text in names.items()}
+    marked = {key: value | {"__type": "AddedToken"} for key, value in objects.items()}
+    base = {"tokenizer_class": "GPT2Tokenizer", "add_bos_token": True}
+    decoder = {"1": token("<pad>", special=True), "2": token("</s>", special=True)}
+    variants = {
+        "objects": {"tokenizer_config": base | marked | {"add_prefix_space": False, "special_tokens_map_file": None},
+                    "special_tokens_map": objects},
+        "prefix": {"tokenizer_config": base | names | {"add_prefix_space": True}},
+        "decoder": {"tokenizer_config": base | names | {"added_tokens_decoder": decoder}},
+        "other": {"tokenizer_config": names | {"bos_token": "<s>", "unk_token": "<unk>", "tokenizer_class": "GPT2Tokenizer"}},
+    }
+    for name, files in variants.items():
+        folder = f"{work}/opt-{name}"
+        os.mkdir(folder)
+        for file in ("vocab.json", "merges.txt", "config.json"):
+            os.symlink(f"{SHARED}/models/tiny-opt/{file}", f"{folder}/{file}")
+        for file, content in files.items():
+            with open(f"{folder}/{file}.json", "w", encoding="utf-8") as out:
+                json.dump(content, out)
+        peer = AutoTokenizer.from_pretrained(folder)
+        compare(checks, f"OPT folder: {name}", folder, peer.backend_tokenizer,
+                random_texts(8, 20_000, ["</s>", "<pad>", "<s>", " </s> ", "<unk>"]), round_trip=False)
 
 
 def measure(checks, work, peer):
-    """Speed of both on the kernel's documents, in one run."""
+    """Speed of both on the shared text, in one run."""
     path = f"{work}/corpus"
     texts = list(shared_texts())
     with open(path, "wb") as file:
@@ -161,7 +199,7 @@ def measure(checks, work, peer):
     peer.save(f"{work}/tokenizer.json")
     opened = subprocess.run([f"{PROGRAMS}/tokenizer_bench", work, "/dev/null", "1"], capture_output=True, check=True, text=True)
     print("tokenizer.json of the same size:", opened.stdout.splitlines()[0])
-    sample = texts[::20]
+    sample = texts[::20 // min(SHARE, 20)]
     size = sum(len(text.encode()) for text in sample)
     with open(path, "wb") as file:
         file.write(frame([text.encode() for text in sample]))
@@ -172,7 +210,7 @@ def measure(checks, work, peer):
         begin = time.perf_counter()
         peer.encode_batch_fast(sample)
         theirs = size / (time.perf_counter() - begin) / 1e6
-        print(f"every 20th text, {threads} threads: hone {speeds[threads - 1]:.1f} MB/s, "
+        print(f"{size / 1e6:.1f} MB of it, {threads} threads: hone {speeds[threads - 1]:.1f} MB/s, "
               f"HF tokenizers {tokenizers.__version__} {theirs:.2f} MB/s, ratio {speeds[threads - 1] / theirs:.1f}")
 
 
@@ -187,6 +225,7 @@ def main():
             checks.part("code points", compare, "every code point", GPT2, peer, code_points())
             checks.part("bytes", check_bytes, GPT2)
             checks.part("models", check_models)
+            checks.part("OPT", check_opt, work)
             checks.part("shared text", compare, "shared text", GPT2, peer, shared_texts())
             checks.part("speed", measure, work, peer)
         else:

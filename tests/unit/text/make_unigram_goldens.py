@@ -23,7 +23,8 @@ UNIGRAM = HERE / "golden" / "unigram"
 # prefixes of others, and marks that join the letter before them.
 RULES = {"\t": " ", "\n": " ", "\r": " ", "\u00a0": " ", "\u3000": " ", "\u2003": " ", "\u200b": "", "½": "1⁄2", "Ⅷ": "VIII",
          "²": "2", "ﬁ": "fi", "¨": " \u0308", "e\u0301": "é", "Ａ": "A", "ab": "ba", "abc": "ABC", "abcd": "",
-         "\u0001": "", "…": "...", "㎏": "kg", "ﷺ": "صلى الله عليه وسلم", "x\u2581": "y ", "<<": " << "}
+         "\u0001": "", "…": "...", "㎏": "kg", "ﷺ": "صلى الله عليه وسلم", "x\u2581": "y ", "<<": " << ",
+         "\u0958": "क\u093c", "™": "TM", "\u1161": "A"}
 
 PLAIN = [
     "", "a", "Hello world", " Hello  world ", "don't you've I'll we're he'd I'm it's 'tis", "'llama 'revenge",
@@ -84,6 +85,16 @@ def nested(proto):
     return proto
 
 
+def steep(proto):
+    """Scores so large that sums soon are too, and so alike that the rounding of sums decides: how a word
+    is cut depends on how much text is before it."""
+    del proto.pieces[3:]
+    for text, score in (("▁", -300), ("a", -300), ("b", -300), ("c", -300), ("ab", -300.002), ("▁a", -299.999),
+                        ("bc", -299.999), ("▁ab", -600.002), ("abc", -600.006), ("cc", -600.003)):
+        proto.pieces.add(piece=text, score=score)
+    return proto
+
+
 MODELS = {
     "plain": lambda: train("plain"),
     "bytes": lambda: train("bytes", byte_fallback=True, vocab_size=500),
@@ -93,6 +104,7 @@ MODELS = {
     "whole": lambda: train("whole", split_by_whitespace=False, remove_extra_whitespaces=False, vocab_size=400),
     "unused": lambda: unused(train("unused")),
     "nested": lambda: nested(train("nested")),
+    "steep": lambda: steep(train("steep")),
 }
 
 
@@ -158,7 +170,9 @@ TOKENIZERS = {
 
 FLAGGED = ["a <l> b", "  <l>  b", "x<l>", "<X><l>", "<X> \n<l>", "<r> <r>  x", "up<r>  rights", "a zord, zords zord", "zord", "szord",
            "xyz abxyz xyzxyz", " a b a b ", "<X", "x</s>y</s>", "ＡB AB ＡＢ", "▁z z ▁▁z", "<unk><unk> x", "<l>", "<r>", "\u3000<l>\u3000",
-           "<pad>a b<pad> a b", "zord\u0301 \u0301zord", "Ａ\u0301\u0302", "ﬁ\u0301x", "क्\u0958\u0301", "\u1100\u1161Ａ", "\u0600e\u0301", "😀\u200d…\u0301"]
+           "<pad>a b<pad> a b", "zord\u0301 \u0301zord", "Ａ\u0301\u0302", "ﬁ\u0301x", "क्\u0958\u0301", "\u1100\u1161Ａ", "\u0600e\u0301", "😀\u200d…\u0301",
+           "😀\u200d™\u0301", "😀\u0301\u200d™\u0301", "😀\u200d\u200d™\u0301", "a\u200d™\u0301", "™\u200d", "™\u0301", "\u1100\u1161\u0301",
+           "\u1161\u0301", "क\u0958\u0301", "क्\u0301\u0958\u0301", "क्\u200c\u0958\u0301", "क्\u200d\u0958\u0301", "\u0301\u0958\u0301", "Ａ\r\n\u0301"]
 
 
 def save(path, generator, texts, sets):
@@ -183,6 +197,9 @@ def write_models():
         peer = sentencepiece.SentencePieceProcessor(model_proto=data)
         ids = peer.encode(texts)
         sets[name] = {"ids": ids, "back": [peer.decode(i) for i in ids]}
+        if name == "steep":
+            long = ["cc " * 400, "abc ab bc cc " * 150, "ab " * 500 + "é abcab " * 200, "a" * 999 + " abcc" * 99]
+            sets[name] = {"texts": long, "ids": peer.encode(long), "back": [peer.decode(i) for i in peer.encode(long)]}
         print(name, peer.vocab_size(), len(data))
     save(SPIECE / "cases.json", f"sentencepiece {sentencepiece.__version__}", texts, sets)
     return protos

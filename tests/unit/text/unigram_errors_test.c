@@ -489,12 +489,12 @@ static void long_texts_take_no_stack_and_no_quadratic_time(void **state)
         put_piece(&model, nested, i, -4.0F * (float)i + 0.001F * (float)(i * i), 1);
     put_piece(&model, "\0", 1, -4, 1);
     assert_int_equal(open_spiece(model.bytes, model.length, &tokenizer, NULL), HONE_OK);
-    assert_int_equal(count_long(tokenizer, "a", 1, LONG / 10), 1 + (LONG / 10 + 99) / 100);
-    assert_int_equal(count_long(tokenizer, "\0", 1, LONG), 1 + LONG);
+    assert_int_equal(count_long(tokenizer, "a", 1, LONG / 20), 1 + (LONG / 20 + 99) / 100);
+    assert_int_equal(count_long(tokenizer, "\0", 1, LONG / 10), 1 + LONG / 10);
     assert_int_equal(count_long(tokenizer, " ", 1, LONG), 0);
     assert_int_equal(count_long(tokenizer, "b ", 2, LONG), LONG);
-    assert_int_equal(count_long(tokenizer, "\xFF", 1, LONG), 2);
-    assert_int_equal(count_long(tokenizer, "\xCC\x81", 2, LONG), 2);
+    assert_int_equal(count_long(tokenizer, "\xFF", 1, LONG / 10), 2);
+    assert_int_equal(count_long(tokenizer, "\xCC\x81", 2, LONG / 10), 2);
     hone_tokenizer_close(tokenizer);
 }
 
@@ -507,7 +507,7 @@ static void marks_without_end_are_normalized_in_linear_time(void **state)
     hone_tokenizer *tokenizer = open_files(files);
     (void)state;
     /* U+0301 (class 230) before U+0327 (class 202): all of them change places. */
-    assert_int_equal(count_long(tokenizer, "\xCC\x81\xCC\xA7", 4, LONG), 2);
+    assert_int_equal(count_long(tokenizer, "\xCC\x81\xCC\xA7", 4, LONG / 4), 2);
     hone_tokenizer_close(tokenizer);
 }
 

@@ -31,14 +31,13 @@ static hone_tokenizer *open_model(const char *name)
     return tokenizer;
 }
 
-static size_t read_ids(const hone_json *list, int32_t *ids, char *text)
+static size_t read_ids(const hone_json *list, int32_t *ids, size_t limit)
 {
     size_t count = hone_json_size(list);
-    *text = '\0';
+    assert_true(count <= limit);
     for (size_t i = 0; i < count; i++) {
         int64_t id = -1;
         hone_json_integer(hone_json_at(list, i), &id);
-        text += sprintf(text, i > 0 ? " %d" : "%d", (int)id);
         ids[i] = (int32_t)id;
     }
     return count;
@@ -47,30 +46,36 @@ static size_t read_ids(const hone_json *list, int32_t *ids, char *text)
 static void check_case(const hone_tokenizer *tokenizer, const char *set, const hone_json *cases,
                        const hone_json *texts, size_t i)
 {
-    static char wanted[8192];
-    static int32_t ids[2048];
-    size_t length, back_length, found_length;
+    static int32_t wanted[8192];
+    int32_t *ids = NULL;
+    size_t length, back_length, capacity = 0, count, found_length;
     const char *text = hone_json_string(hone_json_at(texts, i), &length);
     const char *back =
         hone_json_string(hone_json_at(hone_json_get(cases, "back"), i), &back_length);
-    size_t count = read_ids(hone_json_at(hone_json_get(cases, "ids"), i), ids, wanted);
-    const char *found = encode_to_text(tokenizer, text, length);
-    if (strcmp(found, wanted) != 0)
-        fail_msg("%s: '%s'\nexpected %s\nfound    %s", set, text, wanted, found);
+    size_t expected = read_ids(hone_json_at(hone_json_get(cases, "ids"), i), wanted, 8192);
+    assert_int_equal(hone_tokenizer_encode(tokenizer, text, length, &ids, &capacity, &count, NULL),
+                     HONE_OK);
+    for (size_t j = 0; j < count || j < expected; j++)
+        if (j >= count || j >= expected || ids[j] != wanted[j])
+            fail_msg("%s: '%s': id %zu of %zu is %d, expected %d of %zu", set, text, j, count,
+                     j < count ? ids[j] : -1, j < expected ? wanted[j] : -1, expected);
     char *decoded;
     assert_int_equal(hone_tokenizer_decode(tokenizer, ids, count, 0, &decoded, &found_length, NULL),
                      HONE_OK);
     if (back != NULL && (found_length != back_length || memcmp(decoded, back, back_length) != 0))
-        fail_msg("%s: ids %s\nexpected '%s'\nfound    '%s'", set, wanted, back, decoded);
+        fail_msg("%s: '%s'\nexpected '%s'\nfound    '%s'", set, text, back, decoded);
     hone_tokenizer_free(decoded);
+    hone_tokenizer_free(ids);
 }
 
 /* All cases of a set, twice: the second time words come from the cache. Closes the tokenizer. */
 static void check_set(hone_tokenizer *tokenizer, const hone_json *root, const char *set)
 {
-    const hone_json *texts = hone_json_get(root, "texts");
     const hone_json *cases = hone_json_get(hone_json_get(root, "sets"), set);
-    assert_true(hone_json_size(texts) > 250);
+    const hone_json *texts = hone_json_get(cases, "texts"); /* of its own, or those of all */
+    if (texts == NULL)
+        texts = hone_json_get(root, "texts");
+    assert_true(hone_json_size(texts) >= 3);
     for (size_t i = 0; i < 2 * hone_json_size(texts); i++)
         check_case(tokenizer, set, cases, texts, i % hone_json_size(texts));
     hone_tokenizer_close(tokenizer);
@@ -87,8 +92,8 @@ static hone_json *load_cases(const char *path)
 
 static void gives_the_ids_and_texts_of_sentencepiece(void **state)
 {
-    static const char *const sets[] = {"plain", "bytes", "user",   "spaces",
-                                       "bare",  "whole", "unused", "nested"};
+    static const char *const sets[] = {"plain", "bytes",  "user",   "spaces", "bare",
+                                       "whole", "unused", "nested", "steep"};
     (void)state;
     hone_json *root = load_cases(GOLDEN "spiece/cases.json");
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
