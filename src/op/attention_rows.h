@@ -80,16 +80,4 @@ static inline void narrow_row(float *row, int64_t keys, hone_dtype type)
         put_lanes(row, j, vec_load(row + j), type);
 }
 
-static inline float row_dot(const float *a, const float *b, int64_t n)
-{
-    vec sum = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        sum += vec_load(a + i) * vec_load(b + i);
-    float total = vec_sum(sum);
-    for (; i < n; i++)
-        total += a[i] * b[i];
-    return total;
-}
-
 #endif

@@ -105,6 +105,18 @@ static inline void row_put(hone_view view, int64_t row, const float *from, bool 
     }
 }
 
+static inline float row_dot(const float *a, const float *b, int64_t n)
+{
+    vec sum = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        sum += vec_load(a + i) * vec_load(b + i);
+    float total = vec_sum(sum);
+    for (; i < n; i++)
+        total += a[i] * b[i];
+    return total;
+}
+
 /* Row buffers of f32 for each thread in a run's scratch. */
 static inline size_t row_buffers_size(int threads, int count, int64_t width)
 {
