@@ -1,5 +1,6 @@
 /* hone compare: several methods of fine-tuning side by side. */
 #include "flags.h"
+#include "isolate.h"
 #include "print.h"
 #include "progress.h"
 #include "stop.h"
@@ -92,6 +93,27 @@ static int stop(void *context)
     return cli_stop_signal() != 0;
 }
 
+/* What stands on a terminal's line is known to the process that drew it. */
+static void leave(void *context)
+{
+    comparing *state = context;
+    end_line(state);
+    cli_progress_end(&state->progress);
+}
+
+static hone_status isolate(void *context, const char *what, hone_compare_work_fn work,
+                           void *argument, hone_error *error)
+{
+    comparing *state = context;
+    end_line(state);
+    cli_progress_end(&state->progress);
+    const cli_isolation isolation = {what, work, argument, leave, state};
+    hone_status status = cli_isolate(&isolation, error);
+    if (status == HONE_PEER && !state->quiet && isatty(STDERR_FILENO))
+        cli_live_clear();
+    return status;
+}
+
 /* The table as it was written, for people. */
 static hone_status print_table(const char *out, hone_error *error)
 {
@@ -117,6 +139,7 @@ static hone_status compare(const compare_flags *flags, hone_study *study, hone_e
                                           .event = show,
                                           .train = {show_train, &state},
                                           .stop = stop,
+                                          .isolate = isolate,
                                           .context = &state};
     signal(SIGPIPE, SIG_IGN);
     cli_stop_watch(true, NULL);

@@ -59,11 +59,22 @@ typedef struct hone_compare_event {
     int64_t done, total; /* EVALUATE, BASELINE: predictions */
 } hone_compare_event;
 
+/* A piece of a comparison: HONE_OK when it is done, its results in files. */
+typedef hone_status (*hone_compare_work_fn)(void *argument, hone_error *error);
+
 typedef struct hone_compare_options {
     bool rerun; /* experiments that were run with other settings are run anew, else HONE_MISMATCH */
     void (*event)(void *context, const hone_compare_event *event); /* or NULL */
     hone_train_callbacks train;                                    /* of the runs */
     int (*stop)(void *context); /* or NULL; nonzero: HONE_STOPPED, to go on with another time */
+    /* Calls work(argument, error), returns what it returned, or how else it ended. All that takes
+     * much memory goes through here, a piece at a time, `what` ("training lora") being its name:
+     * a host that runs each piece in a process of its own gets the peak memory of each experiment
+     * by itself, and survives a piece that is killed. Callbacks come from within the work; no
+     * thread of the library is alive when this is called. NULL: in this process, whose peak memory
+     * stays with the experiments that follow. */
+    hone_status (*isolate)(void *context, const char *what, hone_compare_work_fn work,
+                           void *argument, hone_error *error);
     void *context;
 } hone_compare_options;
 

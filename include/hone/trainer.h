@@ -28,7 +28,7 @@ typedef struct hone_step_result {
     double grad_norm, learning_rate;
     int64_t tokens; /* rows processed in this step, of source and target */
     double tokens_per_second, seconds;
-    int64_t rss_bytes;
+    int64_t rss_bytes, peak_rss_bytes; /* of the process: now, and the most so far; 0: not known */
 } hone_step_result;
 
 typedef enum hone_event_kind {

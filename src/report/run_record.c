@@ -49,7 +49,7 @@ typedef struct times {
 static bool add_time(void *context, const hone_json *row)
 {
     times *t = context;
-    double seconds = (double)NAN, bytes = (double)NAN;
+    double seconds = (double)NAN, bytes = (double)NAN, peak = (double)NAN;
     if (t->count == t->record->train.rows)
         return false;
     hone_json_real(hone_json_get(row, "seconds"), &seconds);
@@ -58,7 +58,8 @@ static bool add_time(void *context, const hone_json *row)
     if (isfinite(seconds))
         t->each[t->known++] = seconds;
     t->record->seconds[t->count++] = t->sum;
-    t->record->peak_bytes = fmax(t->record->peak_bytes, bytes); /* a NaN loses */
+    hone_json_real(hone_json_get(row, "peak_rss_bytes"), &peak);
+    t->record->peak_bytes = fmax(t->record->peak_bytes, fmax(bytes, peak)); /* a NaN loses */
     return true;
 }
 
@@ -97,6 +98,16 @@ static hone_status load_settings(hone_run_record *record, const char *path, hone
     return status;
 }
 
+/* What came after the last step is in no line of the log. */
+static hone_status load_summary(hone_run_record *record, const char *path, hone_error *error)
+{
+    double peak = (double)NAN;
+    HONE_TRY(hone_json_load(path, FILE_LIMIT, &record->summary, error));
+    hone_json_real(hone_json_get(record->summary, "peak_rss_bytes"), &peak);
+    record->peak_bytes = fmax(record->peak_bytes, peak);
+    return HONE_OK;
+}
+
 /* ---- the whole ---------------------------------------------------------------------------- */
 
 typedef enum part { TRAIN, VALID, TIMES, SUMMARY, SETTINGS, PARTS } part;
@@ -122,7 +133,7 @@ static hone_status load_part(hone_run_record *record, part which, hone_error *er
     case TIMES: status = load_times(record, path, error); break;
     case SUMMARY:
         if (exists)
-            status = hone_json_load(path, FILE_LIMIT, &record->summary, error);
+            status = load_summary(record, path, error);
         break;
     case SETTINGS:
         if (exists)

@@ -14,7 +14,7 @@ typedef struct hone_run_record {
     hone_table train, valid;
     double *seconds;     /* (train.rows): of training until after the step; NaN where not known */
     double step_seconds; /* median of a step; NaN when not known */
-    double peak_bytes;   /* most memory that the process had after a step; NaN when not known */
+    double peak_bytes;   /* most memory that the run's process ever had; NaN when not known */
     hone_json *summary;  /* or NULL: the run has not ended or paused yet */
     hone_yaml settings;
 } hone_run_record;

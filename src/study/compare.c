@@ -249,7 +249,9 @@ static hone_status add_baseline(comparing *c, measure_fn measure, const char *ki
                                           .num_predictions = c->study->settings.num_predictions,
                                           .folder = folder,
                                           .progress = show_predictions,
-                                          .context = c};
+                                          .context = c,
+                                          .name = name,
+                                          .options = c->options};
     hone_status status = measure(&request, &results, &kept, error);
     hone_free(folder);
     HONE_TRY(status);
@@ -318,7 +320,9 @@ static hone_status measure_run(comparing *c, const char *run, hone_json **result
                                           .folder = run,
                                           .merge = !full,
                                           .progress = show_predictions,
-                                          .context = c};
+                                          .context = c,
+                                          .name = c->name,
+                                          .options = c->options};
     hone_status status = hone_measure(&request, results, &kept, error);
     hone_free(adapter);
     return status;

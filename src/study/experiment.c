@@ -167,15 +167,24 @@ static void tell(const hone_study *study, size_t index, hone_compare_stage stage
         options->event(options->context, &event);
 }
 
-static hone_status train(const char *path, bool exists, hone_run_settings *settings,
-                         const char *key, const hone_compare_options *options, hone_error *error)
+/* A run that begins or goes on: what is handed to the process that trains. */
+typedef struct train_work {
+    const char *path, *key;
+    bool exists;
+    const hone_run_settings *settings;
+    const hone_compare_options *options;
+} train_work;
+
+static hone_status train(void *argument, hone_error *error)
 {
-    watching w = {.options = options};
+    const train_work *work = argument;
+    watching w = {.options = work->options};
     const hone_train_callbacks callbacks = {forward, &w};
-    hone_status status = exists ? hone_trainer_resume(path, &callbacks, &w.trainer, error)
-                                : hone_trainer_create(settings, &callbacks, &w.trainer, error);
+    hone_status status = work->exists
+                             ? hone_trainer_resume(work->path, &callbacks, &w.trainer, error)
+                             : hone_trainer_create(work->settings, &callbacks, &w.trainer, error);
     HONE_TRY(status);
-    status = write_key(path, key, error);
+    status = write_key(work->path, work->key, error);
     if (status == HONE_OK)
         status = hone_trainer_run(w.trainer, error);
     hone_trainer_free(w.trainer);
@@ -209,7 +218,8 @@ static hone_status run(const hone_study *study, size_t index, const char *path,
         return HONE_OK;
     }
     tell(study, index, HONE_COMPARE_TRAIN, options);
-    return train(path, exists, settings, key, options, error);
+    train_work work = {path, key, exists, settings, options};
+    return hone_study_isolate(options, "training", study->items[index].name, train, &work, error);
 }
 
 hone_status hone_experiment_run(const hone_study *study, size_t index, bool predicts,

@@ -2,10 +2,12 @@
 #include "study/measure.h"
 
 #include "base/files.h"
+#include "base/parallel.h"
 #include "infer/evaluate_internal.h"
 #include "infer/model_data.h"
 #include "infer/predict_examples.h"
 #include "study/fingerprint.h"
+#include "study/study.h"
 #include "train/json_file.h"
 #include "train/leftovers.h"
 
@@ -192,11 +194,21 @@ static hone_status put_scores(measuring *m, hone_scorer *scorer, hone_error *err
                                                    : hone_fail_memory(error, "results", 0);
 }
 
+/* The loss is no prediction that could be counted; a stop is looked for all the same. */
+static int look_for_stop(void *context, int64_t done, int64_t total)
+{
+    (void)done, (void)total;
+    const hone_compare_options *options = ((const measuring *)context)->request->options;
+    return options != NULL && options->stop != NULL && options->stop(options->context) != 0;
+}
+
 static hone_status measure_loss(measuring *m, hone_error *error)
 {
     const hone_train_settings *train = &m->request->settings->train;
     const hone_evaluate_request request = {
-        .batch_size = train->eval_batch_size > 0 ? train->eval_batch_size : train->batch_size};
+        .batch_size = train->eval_batch_size > 0 ? train->eval_batch_size : train->batch_size,
+        .progress = look_for_stop,
+        .context = m};
     hone_evaluation evaluation;
     HONE_TRY(hone_evaluate_dataset(m->model, m->valid, &request, &evaluation, error));
     HONE_TRY(put_real(m, "loss", evaluation.loss, error));
@@ -394,39 +406,55 @@ static hone_status measure_copied(measuring *m, hone_error *error)
 
 /* ---- the whole ---------------------------------------------------------------------------- */
 
-static hone_status measure(const hone_measure_request *request, const char *what,
-                           hone_status (*make)(measuring *m, hone_error *error),
-                           hone_json **results, bool *kept, hone_error *error)
+/* What is handed to the process that measures; its results come back as results.json. */
+typedef struct measure_work {
+    const hone_measure_request *request;
+    const char *key;
+    hone_status (*make)(measuring *m, hone_error *error);
+} measure_work;
+
+static hone_status run_measure(void *argument, hone_error *error)
 {
-    char key[24];
-    *kept = false;
-    *results = NULL;
-    HONE_TRY(identify(request, what, key, error));
-    HONE_TRY(find_kept(request->folder, key, results, error));
-    if (*results != NULL) {
-        *kept = true;
-        return HONE_OK;
-    }
+    const measure_work *work = argument;
+    const hone_measure_request *request = work->request;
     measuring m = {.request = request, .out = hone_json_new_object()};
     hone_status status = HONE_OK;
-    if (m.out == NULL || !hone_json_set(m.out, "made_from", hone_json_new_string(key)))
+    hone_parallel_set_threads((int)request->settings->model.threads);
+    if (m.out == NULL || !hone_json_set(m.out, "made_from", hone_json_new_string(work->key)))
         status = hone_fail_memory(error, "results", 0);
     if (status == HONE_OK)
         status = hone_folder_make(request->folder, error);
     if (status == HONE_OK)
         status = hone_leftovers_remove(request->folder, error);
     if (status == HONE_OK)
-        status = make(&m, error);
+        status = work->make(&m, error);
     hone_json *out = m.out;
     close_all(&m);
     if (status == HONE_OK)
-        status = hone_json_file_write(request->folder, "results.json", hone_json_share(out), DIGITS,
-                                      error);
-    if (status == HONE_OK)
-        *results = out;
-    else
-        hone_json_free(out);
+        return hone_json_file_write(request->folder, "results.json", out, DIGITS, error);
+    hone_json_free(out);
     return status;
+}
+
+static hone_status measure(const hone_measure_request *request, const char *what,
+                           hone_status (*make)(measuring *m, hone_error *error),
+                           hone_json **results, bool *kept, hone_error *error)
+{
+    char key[24];
+    *results = NULL;
+    HONE_TRY(identify(request, what, key, error));
+    HONE_TRY(find_kept(request->folder, key, results, error));
+    *kept = *results != NULL;
+    if (*kept)
+        return HONE_OK;
+    measure_work work = {request, key, make};
+    HONE_TRY(hone_study_isolate(request->options, "measuring", request->name, run_measure, &work,
+                                error));
+    HONE_TRY(find_kept(request->folder, key, results, error));
+    if (*results == NULL)
+        return hone_fail_at(error, HONE_IO, request->folder, -1, -1,
+                            "expected results.json of what has been measured, found none");
+    return HONE_OK;
 }
 
 hone_status hone_measure(const hone_measure_request *request, hone_json **results, bool *kept,

@@ -6,8 +6,8 @@
 #include "base/json.h"
 #include "infer/examples.h"
 
+#include <hone/compare.h>
 #include <hone/evaluate.h>
-#include <hone/trainer.h>
 
 typedef struct hone_measure_request {
     const hone_run_settings *settings; /* data, generation and scores are those of a run */
@@ -17,6 +17,8 @@ typedef struct hone_measure_request {
     bool merge;                        /* time decoding with the adapter merged, too */
     hone_progress_fn progress;         /* of the predictions; or NULL */
     void *context;
+    const char *name;                    /* of what is measured, .. */
+    const hone_compare_options *options; /* .. which options->isolate is told; or NULL */
 } hone_measure_request;
 
 /* *results: {"loss", "perplexity", "predictions", "scores": {name: {"value", "low", "high",

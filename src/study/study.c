@@ -5,11 +5,13 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/option_value.h"
+#include "base/parallel.h"
 #include "base/string_builder.h"
 #include "base/yaml.h"
 #include "train/run_settings.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FILE_LIMIT ((size_t)1 << 20)
@@ -424,6 +426,22 @@ hone_status hone_study_save(const hone_study *study, const char *path, hone_erro
     hone_status status = hone_string_write(&out, path, error);
     hone_string_deinit(&out);
     return status;
+}
+
+hone_status hone_study_isolate(const hone_compare_options *options, const char *what,
+                               const char *name, hone_compare_work_fn work, void *argument,
+                               hone_error *error)
+{
+    char text[200];
+    if (options == NULL || options->isolate == NULL)
+        return work(argument, error);
+    /* A signal may have come between two pieces. */
+    if (options->stop != NULL && options->stop(options->context) != 0)
+        return hone_fail(error, HONE_STOPPED, "stopped on request before %s %.160s", what, name);
+    snprintf(text, sizeof text, "%s %.160s", what, name);
+    /* A fork would copy the pool's memory, but not its threads. */
+    hone_parallel_stop();
+    return options->isolate(options->context, text, work, argument, error);
 }
 
 hone_status hone_study_check(const hone_study *study, hone_error *error)

@@ -26,5 +26,10 @@ hone_status hone_study_save(const hone_study *study, const char *path, hone_erro
 /* Parses a file's text; a study that is not empty is HONE_USAGE. */
 hone_status hone_study_parse(hone_study *study, const char *text, size_t length, const char *file,
                              hone_error *error);
+/* Runs a piece of work by options->isolate, in this process where there is none. `what` and `name`
+ * make its name: "training", "lora". */
+hone_status hone_study_isolate(const hone_compare_options *options, const char *what,
+                               const char *name, hone_compare_work_fn work, void *argument,
+                               hone_error *error);
 
 #endif

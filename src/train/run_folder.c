@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LINE = 1024 }; /* of a table: the metrics are a dozen at most */
@@ -29,12 +30,19 @@ char *hone_run_folder_path(const hone_run_folder *folder, const char *name)
  * locks are used without. */
 static hone_status take_lock(hone_run_folder *folder, const char *config, hone_error *error)
 {
+    const struct timespec moment = {.tv_nsec = 50000000};
     folder->lock = open(config, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (folder->lock < 0)
         return hone_fail_errno(error, config, "cannot open");
-    if (flock(folder->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return hone_fail_at(error, HONE_IO, folder->path, -1, -1,
-                            "another process is training in this run folder");
+    /* A process that has just been killed may take a moment to let go of it. */
+    for (int tries = 0; flock(folder->lock, LOCK_EX | LOCK_NB) != 0; tries++) {
+        if (errno != EWOULDBLOCK)
+            return HONE_OK;
+        if (tries == 20)
+            return hone_fail_at(error, HONE_IO, folder->path, -1, -1,
+                                "another process is training in this run folder");
+        nanosleep(&moment, NULL);
+    }
     return HONE_OK;
 }
 
@@ -299,7 +307,8 @@ hone_status hone_run_log_step(const hone_run_folder *folder, const hone_step_res
         hone_json_set(o, "tokens", hone_json_new_integer(result->tokens)) &&
         hone_json_set(o, "tokens_per_second", hone_json_new_real(result->tokens_per_second)) &&
         hone_json_set(o, "seconds", hone_json_new_real(result->seconds)) &&
-        hone_json_set(o, "rss_bytes", hone_json_new_integer(result->rss_bytes));
+        hone_json_set(o, "rss_bytes", hone_json_new_integer(result->rss_bytes)) &&
+        hone_json_set(o, "peak_rss_bytes", hone_json_new_integer(result->peak_rss_bytes));
     HONE_TRY(append_json(folder, HONE_RUN_LOG_LOG, o, made, error));
     return append_row(folder, HONE_RUN_LOG_TRAIN, error, "%lld\t%.9g\t%.9g\t%.9g\t%.9g\t%lld\n",
                       (long long)result->step, result->epoch, result->loss, result->grad_norm,

@@ -123,7 +123,8 @@ static hone_status train_step(hone_trainer *t, hone_error *error)
                                    .tokens = tokens,
                                    .tokens_per_second = (double)tokens / fmax(seconds, 1e-9),
                                    .seconds = seconds,
-                                   .rss_bytes = hone_rss_bytes()};
+                                   .rss_bytes = hone_rss_bytes(),
+                                   .peak_rss_bytes = hone_peak_rss_bytes()};
     return HONE_OK;
 }
 

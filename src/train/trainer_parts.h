@@ -48,7 +48,8 @@ int64_t hone_trainer_eval_batch(const hone_trainer *trainer);
 
 /* Fractional epoch after `step` steps. */
 double hone_trainer_epoch(const hone_trainer *trainer, int64_t step);
-int64_t hone_rss_bytes(void); /* of this process now; 0 where it is not known */
+int64_t hone_rss_bytes(void);      /* of this process now; 0 where it is not known */
+int64_t hone_peak_rss_bytes(void); /* the most that it ever was */
 double hone_seconds_now(void);
 
 /* Finds what eval_generate is to predict. */

@@ -29,6 +29,21 @@ int64_t hone_rss_bytes(void)
     return resident != NULL ? strtoll(resident, NULL, 10) * (int64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
+int64_t hone_peak_rss_bytes(void)
+{
+    static const char name[] = "VmHWM:"; /* getrusage would count what was before an exec */
+    char line[128];
+    int64_t kilobytes = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    if (file == NULL)
+        return 0;
+    while (kilobytes == 0 && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, sizeof name - 1) == 0)
+            kilobytes = strtoll(line + sizeof name - 1, NULL, 10);
+    fclose(file);
+    return kilobytes * 1024;
+}
+
 double hone_seconds_now(void)
 {
     struct timespec now;
@@ -225,7 +240,8 @@ static bool fill_summary(const hone_trainer *t, const char *status, hone_json *o
                put_real(o, "best_metric", -state->stopping.best);
     return made && put_real(o, "seconds", state->seconds) &&
            put_real(o, "tokens_per_second", (double)state->tokens / fmax(state->seconds, 1e-9)) &&
-           put_integer(o, "rss_bytes", hone_rss_bytes());
+           put_integer(o, "rss_bytes", hone_rss_bytes()) &&
+           put_integer(o, "peak_rss_bytes", hone_peak_rss_bytes());
 }
 
 hone_status hone_trainer_summarize(const hone_trainer *trainer, const char *status,

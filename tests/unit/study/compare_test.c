@@ -292,6 +292,92 @@ static void rows_without_targets_are_not_predicted(void **state)
     hone_study_free(study);
 }
 
+/* ---- pieces in processes of their own ------------------------------------------------------ */
+
+typedef struct isolating {
+    seen seen; /* first: the callbacks see it alone */
+    char pieces[512];
+    const char *lost; /* a piece that is not run */
+    hone_status answer;
+} isolating;
+
+static hone_status isolate(void *context, const char *what, hone_compare_work_fn work,
+                           void *argument, hone_error *error)
+{
+    isolating *i = context;
+    size_t used = strlen(i->pieces);
+    snprintf(i->pieces + used, sizeof i->pieces - used, "%s\n", what);
+    if (i->lost == NULL || strcmp(i->lost, what) != 0)
+        return work(argument, error);
+    if (i->answer != HONE_OK)
+        snprintf(error->message, sizeof error->message, "%s was lost", what);
+    return i->answer;
+}
+
+static hone_status compare_isolated(hone_study *study, isolating *i, hone_error *error)
+{
+    const hone_compare_options options = {
+        .event = count, .train = {count_steps, i}, .stop = stop, .isolate = isolate, .context = i};
+    return hone_compare(study, &options, error);
+}
+
+static void heavy_pieces_go_through_the_hook(void **state)
+{
+    (void)state;
+    hone_error error;
+    seen plain = {0};
+    hone_study *study = make_study(at("in-one"));
+    assert_int_equal(compare(study, false, &plain, &error), HONE_OK);
+    hone_study_free(study);
+    study = make_study(at("isolated"));
+    isolating first = {.lost = NULL}, again = {.lost = NULL};
+    if (compare_isolated(study, &first, &error) != HONE_OK)
+        fail_msg("%s", error.message);
+    assert_string_equal(first.pieces, "measuring copied words\nmeasuring untouched model\n"
+                                      "training lora\nmeasuring lora\n"
+                                      "training full\nmeasuring full\n");
+    assert_same_results("in-one", "isolated");
+    check_table("isolated");
+    /* What is kept needs no process. */
+    assert_int_equal(compare_isolated(study, &again, &error), HONE_OK);
+    assert_string_equal(again.pieces, "");
+    hone_study_free(study);
+}
+
+static void a_lost_piece_is_an_error_and_is_made_up_for(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {"measuring untouched model", "training lora",
+                                         "measuring full"};
+    hone_error error;
+    hone_study *study = make_study(at("lost"));
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        isolating one = {.lost = pieces[i], .answer = HONE_PEER};
+        assert_int_equal(compare_isolated(study, &one, &error), HONE_PEER);
+        assert_non_null(strstr(error.message, pieces[i]));
+    }
+    /* A host that says that the work was done: the files are missed. */
+    isolating liar = {.lost = "measuring full", .answer = HONE_OK};
+    assert_int_equal(compare_isolated(study, &liar, &error), HONE_IO);
+    assert_non_null(strstr(error.message, "results.json"));
+    isolating last = {.lost = NULL};
+    assert_int_equal(compare_isolated(study, &last, &error), HONE_OK);
+    assert_string_equal(last.pieces, "measuring full\n");
+    check_table("lost");
+    hone_study_free(study);
+}
+
+static void a_stop_between_pieces_is_seen(void **state)
+{
+    (void)state;
+    hone_error error;
+    hone_study *study = make_study(at("between"));
+    isolating i = {.seen = {.stop_at = 1, .steps = 1}};
+    assert_int_equal(compare_isolated(study, &i, &error), HONE_STOPPED);
+    assert_string_equal(i.pieces, "");
+    hone_study_free(study);
+}
+
 /* ---- memory ------------------------------------------------------------------------------- */
 
 static struct {
@@ -377,6 +463,9 @@ int main(void)
         cmocka_unit_test(changed_data_is_another_experiment),
         cmocka_unit_test(a_stopped_comparison_goes_on),
         cmocka_unit_test(rows_without_targets_are_not_predicted),
+        cmocka_unit_test(heavy_pieces_go_through_the_hook),
+        cmocka_unit_test(a_lost_piece_is_an_error_and_is_made_up_for),
+        cmocka_unit_test(a_stop_between_pieces_is_seen),
         cmocka_unit_test(a_comparison_survives_refusals),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

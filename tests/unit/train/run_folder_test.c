@@ -130,7 +130,8 @@ static const hone_step_result result = {.step = 3,
                                         .tokens = 512,
                                         .tokens_per_second = 1234.5,
                                         .seconds = 0.25,
-                                        .rss_bytes = 1 << 20};
+                                        .rss_bytes = 1 << 20,
+                                        .peak_rss_bytes = 1 << 21};
 
 static void assert_text(const char *path, const char *expected)
 {
@@ -153,7 +154,7 @@ static void records_have_nine_digits_and_times_last(void **state)
     assert_text(in_scratch("records/log.jsonl"),
                 "{\"step\":3,\"loss\":0.333333333,\"grad_norm\":2e-17,\"learning_rate\":0.0002,"
                 "\"tokens\":512,\"tokens_per_second\":1234.5,\"seconds\":0.25,"
-                "\"rss_bytes\":1048576}\n");
+                "\"rss_bytes\":1048576,\"peak_rss_bytes\":2097152}\n");
     assert_text(in_scratch("records/train.tsv"),
                 "step\tepoch\tloss\tgrad_norm\tlearning_rate\ttokens\n"
                 "3\t0.5\t0.333333333\t2e-17\t0.0002\t512\n");
