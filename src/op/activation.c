@@ -32,7 +32,8 @@ static inline vec gelu_new_inner(vec x)
 
 static inline vec sigmoid(vec x)
 {
-    return 1.0f / (1.0f + vec_exp(-x));
+    /* e^87 stands for all that is larger: 1 / e^87 is next to the least normal number */
+    return 1.0f / (1.0f + vec_exp_bounded(vec_min(vec_set(87.0f), -x)));
 }
 
 static inline vec value_of(hone_activation type, vec x)
@@ -74,9 +75,10 @@ static inline vec slope_of(hone_activation type, vec x)
     return vec_load(lane);
 }
 
-/* y = f(x), or y = y f'(x) with `slope`. Buffers are padded to whole vectors; rows in place are
- * not, so a row's last part goes through a small one. y may be x. */
-static void apply_row(hone_activation type, bool slope, const float *x, float *y, int64_t n)
+/* y = f(x), or y = y f'(x) with `slope`. A row's last part goes through a small one: rows in place
+ * are not padded. y may be x. */
+static inline __attribute__((always_inline)) void apply(hone_activation type, bool slope,
+                                                        const float *x, float *y, int64_t n)
 {
     int64_t j = 0;
     for (; j + LANES <= n; j += LANES) {
@@ -90,6 +92,25 @@ static void apply_row(hone_activation type, bool slope, const float *x, float *y
         vec_store(out, slope ? slope_of(type, v) : value_of(type, v));
         for (int64_t i = 0; i < n - j; i++)
             y[j + i] = slope ? out[i] * y[j + i] : out[i];
+    }
+}
+
+/* The same, a loop for each type. */
+static void apply_row(hone_activation type, bool slope, const float *x, float *y, int64_t n)
+{
+    switch (type) {
+    case HONE_RELU:
+        slope ? apply(HONE_RELU, true, x, y, n) : apply(HONE_RELU, false, x, y, n);
+        break;
+    case HONE_GELU:
+        slope ? apply(HONE_GELU, true, x, y, n) : apply(HONE_GELU, false, x, y, n);
+        break;
+    case HONE_GELU_NEW:
+        slope ? apply(HONE_GELU_NEW, true, x, y, n) : apply(HONE_GELU_NEW, false, x, y, n);
+        break;
+    case HONE_SILU:
+        slope ? apply(HONE_SILU, true, x, y, n) : apply(HONE_SILU, false, x, y, n);
+        break;
     }
 }
 

@@ -45,9 +45,15 @@ static inline vec vec_select(ivec mask, vec yes, vec no)
     return (vec)bits;
 }
 
+/* b where either is NaN */
 static inline vec vec_max(vec a, vec b)
 {
     return vec_select(a > b, a, b);
+}
+
+static inline vec vec_min(vec a, vec b)
+{
+    return vec_select(a < b, a, b);
 }
 
 /* Mask of the lanes before lane n. */
