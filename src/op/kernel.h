@@ -55,7 +55,10 @@ static inline void load_floats(hone_dtype type, const void *from, float *to, int
 {
     if (type == HONE_BF16) {
         const uint16_t *bits = from;
-        for (int64_t i = 0; i < n; i++)
+        int64_t i = 0;
+        for (; i + LANES <= n; i += LANES)
+            vec_store(to + i, vec_load_bf16(bits + i));
+        for (; i < n; i++)
             to[i] = hone_bf16_to_f32(bits[i]);
     } else
         memcpy(to, from, (size_t)n * sizeof(float));
@@ -65,7 +68,10 @@ static inline void store_floats(hone_dtype type, const float *from, void *to, in
 {
     if (type == HONE_BF16) {
         uint16_t *bits = to;
-        for (int64_t i = 0; i < n; i++)
+        int64_t i = 0;
+        for (; i + LANES <= n; i += LANES)
+            vec_store_bf16(bits + i, vec_load(from + i));
+        for (; i < n; i++)
             bits[i] = hone_f32_to_bf16(from[i]);
     } else if (from != to)
         memcpy(to, from, (size_t)n * sizeof(float));
@@ -100,7 +106,12 @@ static inline void row_put(hone_view view, int64_t row, const float *from, bool 
             to[i] = add ? to[i] + from[i] : from[i];
     } else {
         uint16_t *to = (uint16_t *)(void *)view_row(view, row);
-        for (int64_t i = 0; i < view.width; i++)
+        int64_t i = 0;
+        for (; i + LANES <= view.width; i += LANES) {
+            vec value = vec_load(from + i);
+            vec_store_bf16(to + i, add ? vec_load_bf16(to + i) + value : value);
+        }
+        for (; i < view.width; i++)
             to[i] = hone_f32_to_bf16(add ? hone_bf16_to_f32(to[i]) + from[i] : from[i]);
     }
 }

@@ -7,6 +7,9 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #ifndef HONE_ISA
 #error "compile with HONE_ISA set to the name of an instruction set"
@@ -45,15 +48,23 @@ static inline vec vec_select(ivec mask, vec yes, vec no)
     return (vec)bits;
 }
 
-/* b where either is NaN */
+/* b where either is NaN. Compilers make three instructions of the comparison and the selection. */
 static inline vec vec_max(vec a, vec b)
 {
+#ifdef __AVX512F__
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#else
     return vec_select(a > b, a, b);
+#endif
 }
 
 static inline vec vec_min(vec a, vec b)
 {
+#ifdef __AVX512F__
+    return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+#else
     return vec_select(a < b, a, b);
+#endif
 }
 
 /* Mask of the lanes before lane n. */
@@ -72,6 +83,14 @@ static inline void vec_store_bf16(uint16_t *to, vec value)
     uvec whole = (uvec)vec_select(value == value, (vec)rounded, (vec)quiet);
     hvec half = __builtin_convertvector(whole, hvec);
     memcpy(to, &half, sizeof half);
+}
+
+static inline vec vec_load_bf16(const uint16_t *from)
+{
+    typedef uint16_t hvec __attribute__((vector_size(32)));
+    hvec half;
+    memcpy(&half, from, sizeof half);
+    return (vec)(__builtin_convertvector(half, uvec) << 16);
 }
 
 /* Pairwise: halves are added to halves, the same order everywhere. */
@@ -119,7 +138,7 @@ static inline vec vec_exp_bounded(vec x)
     vec shifted = clamped * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
     vec scale = (vec)(((ivec)shifted - (0x4B400000 - 127)) << 23);
     vec result = vec_exp_fraction(clamped, shifted) * scale;
-    return vec_select(x < vec_set(-87.33f), vec_set(0.0f), result);
+    return (vec)(~(x < vec_set(-87.33f)) & (ivec)result);
 }
 
 /* e^x within 2 ulp for any x: infinity above 88.7. */

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 613, WIDTH = 37, VOCABULARY = 1009 };
+enum { ROWS = 301, WIDTH = 37, VOCABULARY = 1009 };
 
 typedef enum choice { ANY, LIKELIEST, UNLIKELIEST } choice;
 
