@@ -268,6 +268,8 @@ static hone_status score(const score_flags *flags, const hone_score_settings *se
         snprintf(error->file, sizeof error->file, "%s", flags->pred2);
         status = HONE_INPUT;
     }
+    if (status == HONE_OK && scorers[1] != NULL && flags->ref == NULL)
+        status = hone_score_same_references(flags->pred, flags->pred2, flags->ref_field, error);
     if (status == HONE_OK && flags->rows)
         status = print_rows(scorers, error);
     else if (status == HONE_OK)

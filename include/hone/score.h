@@ -58,6 +58,12 @@ typedef struct hone_score_files {
 hone_status hone_scorer_add_files(hone_scorer *scorer, const hone_score_files *files,
                                   hone_error *error);
 
+/* Whether two files of predictions, which have their references in their rows, are of the same
+ * rows: HONE_MISMATCH names the first line whose references are others, or that the other file does
+ * not have. */
+hone_status hone_score_same_references(const char *first, const char *second,
+                                       const char *reference_field, hone_error *error);
+
 int64_t hone_scorer_rows(const hone_scorer *scorer);
 /* How many metrics there are, in the order of settings->metrics. */
 size_t hone_scorer_count(const hone_scorer *scorer);

@@ -184,14 +184,20 @@ static hone_status fail_counts(const source *longer, const source *shorter, int6
                         (long long)rows);
 }
 
+static hone_status check_has_references(const source *from, hone_error *error)
+{
+    if (!from->plain)
+        return HONE_OK;
+    return hone_fail_at(error, HONE_INPUT, from->path, -1, -1,
+                        "a file of plain text has no references; name theirs with --ref");
+}
+
 /* Rows whose two parts stand in one file. */
 static hone_status add_rows(hone_scorer *scorer, source *from, field *prediction, field *reference,
                             hone_error *error)
 {
     field *const fields[] = {prediction, reference};
-    if (from->plain)
-        return hone_fail_at(error, HONE_INPUT, from->path, -1, -1,
-                            "a file of plain text has no references; name theirs with --ref");
+    HONE_TRY(check_has_references(from, error));
     for (;;) {
         HONE_TRY(source_next(from, error));
         if (from->line.text == NULL)
@@ -242,5 +248,98 @@ hone_status hone_scorer_add_files(hone_scorer *scorer, const hone_score_files *f
     hone_line_reader_close(references.lines);
     field_deinit(&prediction);
     field_deinit(&reference);
+    return status;
+}
+
+/* ---- two files of the same rows ----------------------------------------------------------- */
+
+static bool same_text(hone_text a, hone_text b)
+{
+    return a.length == b.length && memcmp(a.text, b.text, a.length) == 0;
+}
+
+static bool same_texts(const field *a, const field *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; i < a->count && same; i++)
+        same = same_text(a->texts[i], b->texts[i]);
+    return same;
+}
+
+/* What is shown of two texts in an error: from a little before the first byte that differs. */
+static void show_difference(hone_text *a, hone_text *b)
+{
+    enum { BEFORE = 20, MOST = 60 };
+    hone_text *const both[] = {a, b};
+    size_t at = 0;
+    while (at < a->length && at < b->length && a->text[at] == b->text[at])
+        at++;
+    at = at > BEFORE ? at - BEFORE : 0;
+    while (at > 0 && ((unsigned char)a->text[at] & 0xC0) == 0x80)
+        at--;
+    for (int i = 0; i < 2; i++) {
+        size_t rest = both[i]->length - at;
+        both[i]->text += at;
+        both[i]->length = hone_utf8_valid(both[i]->text, rest < MOST ? rest : MOST);
+    }
+}
+
+static hone_status fail_other(const source *one, const field *a, const source *other,
+                              const field *b, hone_error *error)
+{
+    size_t at = 0;
+    if (a->count != b->count)
+        return hone_fail_at(error, HONE_MISMATCH, other->path, other->line.number, -1,
+                            "expected %zu references as in %.300s, line %lld, found %zu; only "
+                            "predictions of the same rows can be compared",
+                            a->count, one->path, (long long)one->line.number, b->count);
+    while (same_text(a->texts[at], b->texts[at]))
+        at++;
+    hone_text here = a->texts[at], there = b->texts[at];
+    show_difference(&here, &there);
+    return hone_fail_at(error, HONE_MISMATCH, other->path, other->line.number, -1,
+                        "expected the reference of %.300s, line %lld, \"%.*s\", found \"%.*s\"; "
+                        "only predictions of the same rows can be compared",
+                        one->path, (long long)one->line.number, (int)here.length, here.text,
+                        (int)there.length, there.text);
+}
+
+static hone_status match_rows(source *one, field *a, source *other, field *b, hone_error *error)
+{
+    HONE_TRY(check_has_references(one, error));
+    HONE_TRY(check_has_references(other, error));
+    for (int64_t rows = 0;; rows++) {
+        HONE_TRY(source_next(one, error));
+        HONE_TRY(source_next(other, error));
+        if (one->line.text == NULL && other->line.text == NULL)
+            return HONE_OK;
+        if (one->line.text == NULL || other->line.text == NULL) {
+            bool longer = other->line.text == NULL;
+            fail_counts(longer ? one : other, longer ? other : one, rows, error);
+            if (error != NULL)
+                error->status = HONE_MISMATCH;
+            return HONE_MISMATCH;
+        }
+        HONE_TRY(read_row(one, &a, 1, error));
+        HONE_TRY(read_row(other, &b, 1, error));
+        if (!same_texts(a, b))
+            return fail_other(one, a, other, b, error);
+    }
+}
+
+hone_status hone_score_same_references(const char *first, const char *second,
+                                       const char *reference_field, hone_error *error)
+{
+    source one = {0}, other = {0};
+    field a = {.key = reference_field, .flag = "--ref-field", .list = true}, b = a;
+    hone_status status = source_open(&one, first, error);
+    if (status == HONE_OK)
+        status = source_open(&other, second, error);
+    if (status == HONE_OK)
+        status = match_rows(&one, &a, &other, &b, error);
+    hone_line_reader_close(one.lines);
+    hone_line_reader_close(other.lines);
+    field_deinit(&a);
+    field_deinit(&b);
     return status;
 }

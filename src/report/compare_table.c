@@ -37,6 +37,7 @@ static const column_facts facts[] = {
     {"loss", "loss", HONE_COMPARE_QUALITY, FORM_FOUR, -1, NULL, NULL},
     {"final_loss", "loss at end", HONE_COMPARE_QUALITY, FORM_FOUR, -1, NULL, NULL},
     {"perplexity", "perplexity", HONE_COMPARE_QUALITY, FORM_THREE, -1, NULL, NULL},
+    {"bits_per_byte", "bits per byte", HONE_COMPARE_QUALITY, FORM_FOUR, -1, NULL, NULL},
     {"trainable", "trained parameters", HONE_COMPARE_COSTS, FORM_COUNT, -1, "trainable_percent",
      " of all"},
     {"adapter_bytes", "size on disk", HONE_COMPARE_COSTS, FORM_BYTES, -1, NULL, NULL},
@@ -50,6 +51,8 @@ static const column_facts facts[] = {
     {"decode_tokens_per_second_merged", "", HONE_COMPARE_DETAILS, FORM_THREE, 1, NULL, NULL},
 };
 enum { FACTS = sizeof facts / sizeof *facts };
+
+#define SIGNIFICANT 0.05 /* as in study/paired.h */
 
 const char *hone_metric_title(const char *name)
 {
@@ -151,6 +154,17 @@ static const column_facts *find_facts(const char *key)
 
 /* ---- cells -------------------------------------------------------------------------------- */
 
+/* Whether the score is better or worse than the copied words' by a paired test; "" when the test
+ * shows neither, or there is none. */
+static const char *mark_of(const hone_json *score)
+{
+    const hone_json *test = hone_json_get(score, "against_copy");
+    double p = number(test, "p_value"), difference = number(test, "difference");
+    if (!isfinite(p) || !isfinite(difference) || p >= SIGNIFICANT || difference == 0.0)
+        return "";
+    return difference > 0.0 ? " \xE2\x96\xB2" : " \xE2\x96\xBC";
+}
+
 /* Out of 100, with an interval where there is one. */
 static void score_cell(const hone_json *score, char text[HONE_CELL])
 {
@@ -160,12 +174,12 @@ static void score_cell(const hone_json *score, char text[HONE_CELL])
     char parts[3][24];
     hone_axis_number(number(score, "value") * hundredth, 1, parts[0], sizeof parts[0]);
     if (!isfinite(low) || !isfinite(high)) {
-        snprintf(text, HONE_CELL, "%s", parts[0]);
+        snprintf(text, HONE_CELL, "%s%s", parts[0], mark_of(score));
         return;
     }
     hone_axis_number(low * hundredth, 1, parts[1], sizeof parts[1]);
     hone_axis_number(high * hundredth, 1, parts[2], sizeof parts[2]);
-    snprintf(text, HONE_CELL, "%s [%s, %s]", parts[0], parts[1], parts[2]);
+    snprintf(text, HONE_CELL, "%s [%s, %s]%s", parts[0], parts[1], parts[2], mark_of(score));
 }
 
 static void number_cell(cell_form form, double value, char text[HONE_CELL])
@@ -225,6 +239,20 @@ static bool is_run(const hone_json *row)
     return kind != NULL && strcmp(kind, "run") == 0;
 }
 
+/* Figures by token are of the same kind only for one tokenizer. */
+static bool is_by_token(const char *key)
+{
+    return strcmp(key, "loss") == 0 || strcmp(key, "final_loss") == 0 ||
+           strcmp(key, "perplexity") == 0;
+}
+
+static bool same_tokenizers(const hone_json *row, const hone_json *other)
+{
+    const char *one = hone_json_string(hone_json_get(row, "tokenizer"), NULL);
+    const char *two = hone_json_string(hone_json_get(other, "tokenizer"), NULL);
+    return one == NULL || two == NULL || strcmp(one, two) == 0;
+}
+
 bool hone_compare_is_best(const hone_json *table, const hone_json *row,
                           const hone_compare_column *column)
 {
@@ -238,6 +266,8 @@ bool hone_compare_is_best(const hone_json *table, const hone_json *row,
         double against = value_of(other, column);
         if (!is_run(other) || !isfinite(against))
             continue;
+        if (is_by_token(column->key) && !same_tokenizers(row, other))
+            return false;
         known++;
         if (column->better * (against - value) > 0.0)
             return false;
@@ -333,6 +363,11 @@ static void put_tsv_name(hone_string *out, const char *text)
         hone_string_put(out, *text == '\t' || *text == '\n' ? " " : text, 1);
 }
 
+static double p_value(const hone_json *score, const char *test)
+{
+    return number(score != NULL ? hone_json_get(score, test) : NULL, "p_value");
+}
+
 static void put_tsv_row(hone_string *out, const hone_json *row, const hone_compare_column *columns,
                         size_t count)
 {
@@ -344,9 +379,18 @@ static void put_tsv_row(hone_string *out, const hone_json *row, const hone_compa
         if (columns[c].is_score) {
             put_cell(out, number(score_of(row, columns[c].key), "low"));
             put_cell(out, number(score_of(row, columns[c].key), "high"));
+            put_cell(out, p_value(score_of(row, columns[c].key), "against_copy"));
+            put_cell(out, p_value(score_of(row, columns[c].key), "against_untouched"));
         }
     }
     hone_string_add(out, "\n");
+}
+
+static void put_tsv_title(hone_string *out, const hone_compare_column *column)
+{
+    static const char *const ends[] = {"", "_low", "_high", "_p_copy", "_p_untouched"};
+    for (size_t i = 0; i < (column->is_score ? sizeof ends / sizeof *ends : 1); i++)
+        hone_string_format(out, "\t%s%s", column->key, ends[i]);
 }
 
 static hone_status write_tsv(const char *path, const hone_json *table, hone_error *error)
@@ -358,8 +402,7 @@ static hone_status write_tsv(const char *path, const hone_json *table, hone_erro
     count += hone_compare_columns(table, HONE_COMPARE_QUALITY, columns + count);
     hone_string_add(&out, "name\tkind");
     for (size_t c = 0; c < count; c++)
-        hone_string_format(&out, columns[c].is_score ? "\t%s\t%s_low\t%s_high" : "\t%s",
-                           columns[c].key, columns[c].key, columns[c].key);
+        put_tsv_title(&out, &columns[c]);
     hone_string_add(&out, "\n");
     const hone_json *rows = hone_json_get(table, "rows");
     for (size_t r = 0; r < hone_json_size(rows); r++)

@@ -5,7 +5,9 @@
  * A row is an experiment ("kind": "run", with "run": its folder within the whole), the untouched
  * model ("untouched") or the copied words ("copy"), the last two with "folder". All have "name" and
  * what of the columns below is known of them; "scores" is an object of metrics, each an object with
- * value, low, high, scale and signature. */
+ * value, low, high, scale and signature; an experiment's have "against_copy" and
+ * "against_untouched", each with difference, low, high and p_value, where they were tested. Rows
+ * with other "tokenizer" have other tokens: none is the best by token. */
 #ifndef HONE_REPORT_COMPARE_TABLE_H
 #define HONE_REPORT_COMPARE_TABLE_H
 

@@ -3,6 +3,7 @@
  * that was stopped shows what there is. */
 #include "study/experiment.h"
 #include "study/measure.h"
+#include "study/paired.h"
 
 #include "base/files.h"
 #include "base/memory.h"
@@ -15,6 +16,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { BASELINE = 40 }; /* "untouched-1", within baselines/ */
 
 typedef struct comparing {
     hone_study *study;
@@ -271,34 +274,50 @@ static hone_status add_baseline(comparing *c, measure_fn measure, const char *ki
     return status;
 }
 
+/* The first experiment that has the same data, and the first whose untouched model gives the same.
+ * *models: how many experiments have another one. */
+static hone_status find_shared(const comparing *c, size_t index, size_t *data, size_t *base,
+                               size_t *models, hone_error *error)
+{
+    hone_experiment *items = c->study->items;
+    *data = *base = c->study->count;
+    *models = 0;
+    for (size_t i = 0; i < c->study->count; i++) {
+        bool same = false;
+        HONE_TRY(same_base(&items[i].settings, &items[index].settings, &same, error));
+        if (same && *base == c->study->count)
+            *base = i;
+        if (*data == c->study->count && same_data(&items[i].settings, &items[index].settings))
+            *data = i;
+        *models += !same;
+    }
+    return HONE_OK;
+}
+
+static void name_baseline(const char *kind, size_t index, char name[BASELINE])
+{
+    snprintf(name, BASELINE, "%s-%zu", kind, index + 1);
+}
+
 /* What this experiment is held against, unless an earlier one's is the same. */
 static hone_status add_baselines(comparing *c, hone_error *error)
 {
-    hone_experiment *items = c->study->items;
-    bool data_known = false, base_known = false;
-    size_t models = 0;
-    for (size_t i = 0; i < c->study->count; i++) {
-        bool same = false;
-        HONE_TRY(same_base(&items[i].settings, &items[c->index].settings, &same, error));
-        if (same && i < c->index) {
-            base_known = true;
-            c->predicts[c->index] = c->predicts[i];
-        }
-        data_known = data_known ||
-                     (i < c->index && same_data(&items[i].settings, &items[c->index].settings));
-        models += !same;
-    }
-    char folder[64], name[160] = "untouched model";
-    snprintf(folder, sizeof folder, "copy-%zu", c->index + 1);
-    if (!data_known)
+    size_t data, base, models;
+    char folder[BASELINE], name[160] = "untouched model";
+    HONE_TRY(find_shared(c, c->index, &data, &base, &models, error));
+    if (data == c->index) {
+        name_baseline("copy", c->index, folder);
         HONE_TRY(add_baseline(c, hone_measure_copy, "copy", folder, "copied words", error));
-    snprintf(folder, sizeof folder, "untouched-%zu", c->index + 1);
+    }
     if (models > 0)
         snprintf(name, sizeof name, "untouched %.120s",
-                 base_name(items[c->index].settings.model.model));
-    if (!base_known)
-        HONE_TRY(add_baseline(c, hone_measure, "untouched", folder, name, error));
-    return HONE_OK;
+                 base_name(c->study->items[c->index].settings.model.model));
+    if (base < c->index) {
+        c->predicts[c->index] = c->predicts[base];
+        return HONE_OK;
+    }
+    name_baseline("untouched", c->index, folder);
+    return add_baseline(c, hone_measure, "untouched", folder, name, error);
 }
 
 /* ---- experiments -------------------------------------------------------------------------- */
@@ -460,10 +479,134 @@ static hone_status note_scores(comparing *c, hone_error *error)
     return names[0] != '\0' ? add_note(c, text, error) : HONE_OK;
 }
 
+/* ---- what a reader must know -------------------------------------------------------------- */
+
+static const char *text_of(const hone_json *row, const char *key)
+{
+    const char *text = hone_json_string(hone_json_get(row, key), NULL);
+    return text != NULL ? text : "";
+}
+
+static hone_json *find_row(const comparing *c, const char *key, const char *text)
+{
+    for (size_t i = 0; i < hone_json_size(c->rows); i++)
+        if (strcmp(text_of(hone_json_at(c->rows, i), key), text) == 0)
+            return hone_json_at(c->rows, i);
+    return NULL;
+}
+
+/* Figures by token are of one tokenizer's tokens. */
+static hone_status note_tokenizers(comparing *c, hone_error *error)
+{
+    static const char text[] =
+        "The experiments have different tokenizers: loss and perplexity, which are by token, "
+        "cannot be compared between them; bits per byte, which are by text, can.";
+    static const char cut[] =
+        "Bits per byte are of different lengths of text: what is too long is cut, by tokens.";
+    const hone_json *first = NULL;
+    bool tokens = false, bytes = false;
+    for (size_t i = 0; i < hone_json_size(c->rows); i++) {
+        const hone_json *row = hone_json_at(c->rows, i);
+        int64_t here = 0, there = 0;
+        if (text_of(row, "tokenizer")[0] == '\0')
+            continue;
+        first = first != NULL ? first : row;
+        tokens = tokens || strcmp(text_of(row, "tokenizer"), text_of(first, "tokenizer")) != 0;
+        hone_json_integer(hone_json_get(row, "validation_bytes"), &here);
+        hone_json_integer(hone_json_get(first, "validation_bytes"), &there);
+        bytes = bytes || here != there;
+    }
+    if (tokens)
+        HONE_TRY(add_note(c, text, error));
+    return tokens && bytes ? add_note(c, cut, error) : HONE_OK;
+}
+
+/* Tests an experiment against one baseline, where there is one. */
+static hone_status test_row(comparing *c, size_t index, size_t from, const char *kind,
+                            const char *key, bool *any, hone_error *error)
+{
+    char folder[BASELINE], own[BASELINE + 16], text[600];
+    hone_error found = {.line = -1, .offset = -1};
+    bool done = false;
+    name_baseline(kind, from, folder);
+    snprintf(own, sizeof own, "baselines/%s", folder);
+    hone_json *row = find_row(c, "name", c->study->items[index].name);
+    const hone_json *baseline = find_row(c, "folder", own);
+    if (row == NULL || baseline == NULL)
+        return HONE_OK;
+    hone_status status = hone_paired_test(c->study->out, row, baseline, key,
+                                          &c->study->items[index].settings.score, &done, &found);
+    *any = *any || done;
+    if (status == HONE_MISMATCH) {
+        snprintf(text, sizeof text,
+                 "%.100s was not tested against %.100s: it predicted other rows.",
+                 c->study->items[index].name, text_of(baseline, "name"));
+        return add_note(c, text, error);
+    }
+    if (status != HONE_OK && error != NULL)
+        *error = found;
+    return status;
+}
+
+/* The metrics in which experiments are not shown to be better than the untouched model. */
+static hone_status note_no_gain(comparing *c, hone_error *error)
+{
+    for (size_t i = 0; i < hone_json_size(c->rows); i++) {
+        const hone_json *row = hone_json_at(c->rows, i), *scores = hone_json_get(row, "scores");
+        void *cursor = NULL;
+        const char *name;
+        hone_json *score;
+        char text[400] = "";
+        while (scores != NULL && hone_json_next(scores, &cursor, &name, &score)) {
+            const hone_json *test = hone_json_get(score, "against_untouched");
+            double p = 1.0, gain = 0.0;
+            hone_json_real(hone_json_get(test, "p_value"), &p);
+            hone_json_real(hone_json_get(test, "difference"), &gain);
+            size_t used = strlen(text);
+            if (test != NULL && (gain <= 0.0 || p >= HONE_PAIRED_LEVEL))
+                snprintf(text + used, sizeof text - used, "%s%.40s", used > 0 ? ", " : "",
+                         hone_metric_title(name));
+        }
+        if (text[0] != '\0') {
+            char note[600];
+            snprintf(note, sizeof note,
+                     "%.100s is not shown to be better than the untouched model in %s (p >= %g).",
+                     text_of(row, "name"), text, HONE_PAIRED_LEVEL);
+            HONE_TRY(add_note(c, note, error));
+        }
+    }
+    return HONE_OK;
+}
+
+static hone_status test_rows(comparing *c, hone_error *error)
+{
+    bool copied = false, untouched = false;
+    char text[400];
+    for (size_t i = 0; i < c->study->count; i++) {
+        size_t data, base, models;
+        HONE_TRY(find_shared(c, i, &data, &base, &models, error));
+        HONE_TRY(test_row(c, i, data, "copy", "against_copy", &copied, error));
+        HONE_TRY(test_row(c, i, base, "untouched", "against_untouched", &untouched, error));
+    }
+    if (copied) {
+        snprintf(
+            text, sizeof text,
+            "\xE2\x96\xB2 better, \xE2\x96\xBC worse than the copied words, p < %g in a "
+            "paired bootstrap test over the predictions (Koehn 2004), two-sided, of each score "
+            "by itself; without a mark no difference is shown. table.json has all p.",
+            HONE_PAIRED_LEVEL);
+        HONE_TRY(add_note(c, text, error));
+    }
+    return untouched ? note_no_gain(c, error) : HONE_OK;
+}
+
 static hone_status write_table(comparing *c, bool whole, hone_error *error)
 {
-    if (whole)
+    if (whole) {
+        HONE_TRY(note_tokenizers(c, error));
+        HONE_TRY(test_rows(c, error));
         HONE_TRY(note_scores(c, error));
+    }
     hone_json *table = make_table(c);
     if (table == NULL)
         return no_memory(error);

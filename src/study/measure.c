@@ -17,7 +17,7 @@
 
 #define RESULTS_LIMIT ((size_t)4 << 20)
 
-enum { TIMED = 32, COUNTED_TARGETS = 10000, DIGITS = 9 };
+enum { RESULTS_VERSION = 1, TIMED = 32, COUNTED_TARGETS = 10000, DIGITS = 9 };
 
 /* ---- what results are from ---------------------------------------------------------------- */
 
@@ -53,7 +53,8 @@ static hone_status identify(const hone_measure_request *request, const char *wha
 {
     hone_hash hash;
     const hone_train_settings *train = &request->settings->train;
-    hone_hash_init(&hash, 0);
+    /* Results of another version, which had less in them, are measured anew. */
+    hone_hash_init(&hash, RESULTS_VERSION);
     hone_hash_add(&hash, what, strlen(what) + 1);
     hone_hash_add(&hash, &request->num_predictions, sizeof request->num_predictions);
     hone_hash_add(&hash, &request->merge, sizeof request->merge);
@@ -213,7 +214,32 @@ static hone_status measure_loss(measuring *m, hone_error *error)
     HONE_TRY(hone_evaluate_dataset(m->model, m->valid, &request, &evaluation, error));
     HONE_TRY(put_real(m, "loss", evaluation.loss, error));
     HONE_TRY(put_real(m, "perplexity", evaluation.perplexity, error));
-    return put_integer(m, "validation_tokens", evaluation.tokens, error);
+    HONE_TRY(put_integer(m, "validation_tokens", evaluation.tokens, error));
+    if (evaluation.bytes == 0)
+        return HONE_OK;
+    HONE_TRY(put_integer(m, "validation_bytes", evaluation.bytes, error));
+    return put_real(m, "bits_per_byte", evaluation.bits_per_byte, error);
+}
+
+/* Which tokenizer it is, by what its tokens say: whatever file it came from. */
+static hone_status put_tokenizer(measuring *m, hone_error *error)
+{
+    const hone_tokenizer *tokenizer = hone_model_tokenizer(m->model);
+    char text[24];
+    hone_hash hash;
+    if (tokenizer == NULL)
+        return HONE_OK;
+    hone_hash_init(&hash, 0);
+    for (int32_t id = 0; id < hone_tokenizer_size(tokenizer); id++) {
+        size_t length = 0;
+        const char *token = hone_tokenizer_token(tokenizer, id, &length);
+        hone_hash_add(&hash, &length, sizeof length);
+        hone_hash_add(&hash, token, token != NULL ? length : 0);
+    }
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)hone_hash_get(&hash));
+    return hone_json_set(m->out, "tokenizer", hone_json_new_string(text))
+               ? HONE_OK
+               : hone_fail_memory(error, "results", 0);
 }
 
 /* ---- decoding speed ----------------------------------------------------------------------- */
@@ -306,6 +332,7 @@ static hone_status measure_model(measuring *m, hone_error *error)
                         m->request->settings->model.compute, &m->model, error));
     HONE_TRY(open_data(m, false, error));
     HONE_TRY(measure_loss(m, error));
+    HONE_TRY(put_tokenizer(m, error));
     if (m->model->tokenizer == NULL || hone_examples_usable(m->valid) == 0)
         return HONE_OK;
     hone_examples examples;

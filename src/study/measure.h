@@ -21,7 +21,8 @@ typedef struct hone_measure_request {
     const hone_compare_options *options; /* .. which options->isolate is told; or NULL */
 } hone_measure_request;
 
-/* *results: {"loss", "perplexity", "predictions", "scores": {name: {"value", "low", "high",
+/* *results: {"loss", "perplexity", "validation_tokens", "validation_bytes", "bits_per_byte",
+ * "tokenizer": a hash of its tokens, "predictions", "scores": {name: {"value", "low", "high",
  * "signature", "scale"}}, "decode_tokens_per_second", "decode_tokens_per_second_merged"}; without
  * rows to predict, or a tokenizer, only the first two. Kept from results.json when what it was made
  * from is the same, then *kept is set. */

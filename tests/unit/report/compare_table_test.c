@@ -22,13 +22,17 @@ static const char rows[] =
     " \"trainable\": 36864, \"trainable_percent\": 0.8421, \"adapter_bytes\": 148480,"
     " \"loss\": 4.25, \"perplexity\": 70.105, \"step_seconds\": 0.1884,"
     " \"decode_tokens_per_second\": 417.31, \"decode_tokens_per_second_merged\": 512,"
-    " \"scores\": {\"rouge1\": {\"value\": 0.34, \"low\": 0.3, \"high\": 0.38, \"scale\": 1},"
-    " \"bleu\": {\"value\": 5.5, \"low\": 4, \"high\": 7, \"scale\": 100}}},"
+    " \"scores\": {\"rouge1\": {\"value\": 0.34, \"low\": 0.3, \"high\": 0.38, \"scale\": 1,"
+    " \"against_copy\": {\"difference\": 0.09, \"p_value\": 0.002},"
+    " \"against_untouched\": {\"difference\": 0.33, \"p_value\": 0.001}},"
+    " \"bleu\": {\"value\": 5.5, \"low\": 4, \"high\": 7, \"scale\": 100,"
+    " \"against_copy\": {\"difference\": 1, \"p_value\": 0.3}}}},"
     "{\"name\": \"two\", \"kind\": \"run\", \"run\": \"runs/two\", \"learning_rate\": 5e-4,"
     " \"trainable\": 4340736, \"trainable_percent\": 100, \"adapter_bytes\": 8690000,"
     " \"loss\": 4.5, \"perplexity\": 90.01, \"step_seconds\": 75,"
     " \"decode_tokens_per_second\": 500,"
-    " \"scores\": {\"rouge1\": {\"value\": 0.36, \"low\": 0.3, \"high\": 0.4, \"scale\": 1}}}]}";
+    " \"scores\": {\"rouge1\": {\"value\": 0.36, \"low\": 0.3, \"high\": 0.4, \"scale\": 1,"
+    " \"against_copy\": {\"difference\": -0.2, \"p_value\": 0.04}}}}]}";
 
 static const char markdown[] =
     "# A \\| title\n"
@@ -37,8 +41,8 @@ static const char markdown[] =
     "|---|--:|--:|--:|--:|--:|\n"
     "| first 5 words | – | – | – | 25.0 [20.0, 30.0] | – |\n"
     "| untouched | – | 6.5000 | 665 | 1.0 | 1.3 [1.0, 2.0] |\n"
-    "| a\\|b \\*c\\* | 0.002 | **4.2500** | **70.1** | 34.0 [30.0, 38.0] | 5.5 [4.0, 7.0] |\n"
-    "| two | 0.0005 | 4.5000 | 90.0 | **36.0 [30.0, 40.0]** | – |\n"
+    "| a\\|b \\*c\\* | 0.002 | **4.2500** | **70.1** | 34.0 [30.0, 38.0] ▲ | 5.5 [4.0, 7.0] |\n"
+    "| two | 0.0005 | 4.5000 | 90.0 | **36.0 [30.0, 40.0] ▼** | – |\n"
     "\n"
     "|  | trained parameters | size on disk | time a step | decoding tokens/s |\n"
     "|---|--:|--:|--:|--:|\n"
@@ -72,11 +76,13 @@ static void tables_are_written_for_people_and_programs(void **state)
     const char *const lines[] = {
         ("name\tkind\ttrainable\tadapter_bytes\tstep_seconds\tdecode_tokens_per_second\t"
          "trainable_percent\tdecode_tokens_per_second_merged\tlearning_rate\tloss\tperplexity\t"
-         "rouge1\trouge1_low\trouge1_high\tbleu\tbleu_low\tbleu_high\n"),
-        "first 5 words\tcopy\t\t\t\t\t\t\t\t\t\t0.25\t0.2\t0.3\t\t\t\n",
-        "untouched\tuntouched\t\t\t\t100\t\t\t\t6.5\t665.14\t0.01\t\t\t1.26\t1\t2\n",
+         "rouge1\trouge1_low\trouge1_high\trouge1_p_copy\trouge1_p_untouched\tbleu\tbleu_low\tbleu_"
+         "high\t"
+         "bleu_p_copy\tbleu_p_untouched\n"),
+        "first 5 words\tcopy\t\t\t\t\t\t\t\t\t\t0.25\t0.2\t0.3\t\t\t\t\t\t\t\n",
+        "untouched\tuntouched\t\t\t\t100\t\t\t\t6.5\t665.14\t0.01\t\t\t\t\t1.26\t1\t2\t\t\n",
         ("a|b *c*\trun\t36864\t148480\t0.1884\t417.31\t0.8421\t512\t0.002\t4.25\t70.105\t0.34\t0.3"
-         "\t0.38\t5.5\t4\t7\n")};
+         "\t0.38\t0.002\t0.001\t5.5\t4\t7\t0.3\t\n")};
     const char *rest = text;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         assert_memory_equal(rest, lines[i], strlen(lines[i]));
@@ -92,6 +98,33 @@ static void tables_are_written_for_people_and_programs(void **state)
     hone_free(two);
     hone_json_free(again);
     hone_json_free(table);
+}
+
+/* A loss by token is the best only among the same tokens; by the text it is among all. */
+static void other_tokenizers_have_no_best_by_token(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tokenizer, *key;
+        bool best;
+    } cases[] = {{"a", "loss", true},
+                 {"b", "loss", false},
+                 {"b", "perplexity", false},
+                 {"b", "final_loss", false},
+                 {"b", "bits_per_byte", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[400];
+        snprintf(text, sizeof text,
+                 "{\"rows\": [{\"kind\": \"run\", \"tokenizer\": \"a\", \"%s\": 1},"
+                 "{\"kind\": \"run\", \"tokenizer\": \"%s\", \"%s\": 2}]}",
+                 cases[i].key, cases[i].tokenizer, cases[i].key);
+        hone_json *table = parse(text);
+        hone_compare_column columns[HONE_COMPARE_COLUMNS];
+        assert_int_equal(hone_compare_columns(table, HONE_COMPARE_QUALITY, columns), 1);
+        const hone_json *first = hone_json_at(hone_json_get(table, "rows"), 0);
+        assert_int_equal(hone_compare_is_best(table, first, &columns[0]), cases[i].best);
+        hone_json_free(table);
+    }
 }
 
 /* Whatever stands where a table should: no crash, and no column out of nothing. */
@@ -178,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_are_written_for_people_and_programs),
+        cmocka_unit_test(other_tokenizers_have_no_best_by_token),
         cmocka_unit_test(odd_tables_are_written_too),
         cmocka_unit_test(pages_show_methods_side_by_side),
         cmocka_unit_test(runs_outside_are_refused),

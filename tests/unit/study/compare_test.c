@@ -239,6 +239,128 @@ static void a_comparison_is_made_and_kept(void **state)
     hone_study_free(study);
 }
 
+static hone_scorer *read_scores(const char *path)
+{
+    hone_score_settings settings;
+    hone_option_set set = hone_score_option_set(&settings);
+    hone_scorer *scorer;
+    hone_error error;
+    assert_int_equal(hone_options_init(&set, &error), HONE_OK);
+    assert_int_equal(hone_options_set_text(&set, 1, "metrics", "rouge1", "", &error), HONE_OK);
+    assert_int_equal(hone_options_set_text(&set, 1, "bootstrap_samples", "50", "", &error),
+                     HONE_OK);
+    const hone_score_files files = {path, NULL, "prediction", "reference"};
+    assert_int_equal(hone_scorer_create(&settings, &scorer, &error), HONE_OK);
+    assert_int_equal(hone_scorer_add_files(scorer, &files, &error), HONE_OK);
+    hone_options_deinit(&set);
+    return scorer;
+}
+
+/* The table's test is that of hone score on the two files, and is none where rows differ. */
+static void experiments_are_tested_against_the_baselines(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"against_copy", "against_untouched"};
+    static const char *const folders[] = {"baselines/copy-1", "baselines/untouched-1"};
+    hone_error error;
+    seen s = {0};
+    hone_json *table;
+    hone_study *study = make_study(at("tested"));
+    assert_int_equal(compare(study, false, &s, &error), HONE_OK);
+    assert_int_equal(hone_json_load(at("tested/table.json"), 1 << 20, &table, NULL), HONE_OK);
+    const hone_json *rows = hone_json_get(table, "rows");
+    hone_scorer *own = read_scores(at("tested/runs/full/predictions.jsonl"));
+    for (size_t i = 0; i < 2; i++) {
+        const hone_json *score =
+            hone_json_get(hone_json_get(hone_json_at(rows, 3), "scores"), "rouge1");
+        const hone_json *test = hone_json_get(score, keys[i]);
+        hone_scorer *baseline = read_scores(at("tested/%s/predictions.jsonl", folders[i]));
+        hone_comparison expected;
+        assert_int_equal(hone_scorer_compare(baseline, own, 0, &expected, &error), HONE_OK);
+        assert_float_equal(real_at(test, "p_value"), expected.p_value, 1e-8);
+        assert_float_equal(real_at(test, "difference"), expected.difference, 1e-8);
+        hone_scorer_free(baseline);
+    }
+    hone_scorer_free(own);
+    for (size_t i = 0; i < 2; i++) {
+        const hone_json *scores = hone_json_get(hone_json_at(rows, i), "scores");
+        assert_null(hone_json_get(hone_json_get(scores, "rouge1"), keys[i]));
+    }
+    hone_json_free(table);
+    /* Predictions of other rows have no test, but a note. */
+    tiny_file("tested/baselines/copy-1/predictions.jsonl",
+              "{\"prediction\": \"a\", \"reference\": \"row 1\"}\n");
+    assert_int_equal(compare(study, false, &s, &error), HONE_OK);
+    char *text = read_text(at("tested/table.md"));
+    assert_non_null(strstr(text, "full was not tested against first 2 words of the source: it "
+                                 "predicted other rows."));
+    hone_free(text);
+    hone_study_free(study);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char *text = read_text(at("%s", from));
+    tiny_file(to, text);
+    hone_free(text);
+}
+
+/* Two experiments, the second with a model whose end-of-text token is spelt otherwise. */
+static hone_study *make_models(const char *out)
+{
+    char text[1024];
+    hone_error error;
+    hone_study *study;
+    assert_int_equal(hone_folder_make(at("other"), &error), HONE_OK);
+    copy_file("config.json", "other/config.json");
+    copy_file("merges.txt", "other/merges.txt");
+    char *vocabulary = read_text(at("vocab.json"));
+    size_t end = strlen(vocabulary);
+    while (end > 0 && strncmp(vocabulary + end, "endoftext", 9) != 0)
+        end--;
+    vocabulary[end] = 'E';
+    tiny_file("other/vocab.json", vocabulary);
+    hone_free(vocabulary);
+    snprintf(text, sizeof text,
+             "defaults: {init: random, train: %s, valid: %s, max_steps: 2, metrics: [rouge1]}\n"
+             "experiments:\n  - {name: one, model: %s}\n  - {name: two, model: %s}\n",
+             at("train.jsonl"), at("valid.jsonl"), model->folder, at("other"));
+    if (hone_study_create(tiny_file("models.yaml", text), &study, &error) != HONE_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(hone_study_set(study, "out", out, "", &error), HONE_OK);
+    return study;
+}
+
+static void other_tokenizers_are_told(void **state)
+{
+    (void)state;
+    hone_error error;
+    seen s = {0};
+    hone_study *study = make_models(at("models"));
+    if (compare(study, false, &s, &error) != HONE_OK)
+        fail_msg("%s", error.message);
+    hone_study_free(study);
+    hone_json *table;
+    assert_int_equal(hone_json_load(at("models/table.json"), 1 << 20, &table, NULL), HONE_OK);
+    const hone_json *rows = hone_json_get(table, "rows");
+    const hone_json *one = hone_json_at(rows, 2), *two = hone_json_at(rows, 4);
+    assert_string_not_equal(hone_json_string(hone_json_get(one, "tokenizer"), NULL),
+                            hone_json_string(hone_json_get(two, "tokenizer"), NULL));
+    /* Bytes are tokens here: the loss is over them and the end of each text. */
+    double bits = real_at(one, "loss") * real_at(one, "validation_tokens") /
+                  real_at(one, "validation_bytes") / 0.69314718056;
+    assert_float_equal(real_at(one, "bits_per_byte"), bits, 1e-6);
+    assert_true(real_at(one, "validation_tokens") == real_at(one, "validation_bytes") + 5.0);
+    hone_json_free(table);
+    char *text = read_text(at("models/table.md"));
+    assert_non_null(strstr(text, "The experiments have different tokenizers"));
+    assert_non_null(strstr(text, "| bits per byte |"));
+    hone_free(text);
+    text = read_text(at("tested/table.md"));
+    assert_null(strstr(text, "different tokenizers"));
+    hone_free(text);
+}
+
 static void changed_data_is_another_experiment(void **state)
 {
     (void)state;
@@ -460,6 +582,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_comparison_is_made_and_kept),
+        cmocka_unit_test(experiments_are_tested_against_the_baselines),
+        cmocka_unit_test(other_tokenizers_are_told),
         cmocka_unit_test(changed_data_is_another_experiment),
         cmocka_unit_test(a_stopped_comparison_goes_on),
         cmocka_unit_test(rows_without_targets_are_not_predicted),
