@@ -132,7 +132,14 @@ static void keep_signs(const float *y, uint32_t *signs, int64_t n)
 
 static void apply_signs(const uint32_t *signs, float *dy, int64_t n)
 {
-    for (int64_t j = 0; j < n; j++)
+    const uvec lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    int64_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        uvec bits = (uvec){0} + (signs[j / 32] >> (j % 32));
+        ivec mask = -(ivec)(bits >> lane & 1u); /* of all bits where the lane's is set */
+        vec_store(dy + j, (vec)(mask & (ivec)vec_load(dy + j)));
+    }
+    for (; j < n; j++)
         dy[j] = (signs[j / 32] >> (j % 32) & 1) != 0 ? dy[j] : 0.0f;
 }
 
