@@ -27,6 +27,7 @@ static void print_plan(const hone_memory_plan *plan, bool json)
         {"gradients", "gradients", plan->gradients},
         {"optimizer", "optimizer state", plan->optimizer},
         {"values", "values and scratch", plan->values},
+        {"generation", "predictions", plan->generation},
         {"data", "data", plan->data},
         {"other", "tokenizer, libraries", plan->other},
         {"total", "total", plan->total},
@@ -80,7 +81,9 @@ const cli_command cli_plan = {
     .usage = "--model DIR --train FILE [options of hone train]\nRUN.yaml [options of hone train]",
     .about = "Prints, in bytes, what hone train would allocate with the same options: the weights "
              "of the base, the parameters that are trained with their gradients and optimizer "
-             "state, the values of the largest micro-batch and the data.",
+             "state, the values of the largest micro-batch, the cache and values of the "
+             "predictions that --eval-generate asks "
+             "for, and the data.",
     .examples = "hone plan --model models/tiny-gpt2 --train data/demo/train.jsonl\n"
                 "hone plan --model models/tiny-gpt2 --train data/demo/train.jsonl \\\n"
                 "    --method full --batch-size 16 --gradient-checkpointing --json",

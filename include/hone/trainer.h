@@ -87,6 +87,8 @@ void hone_trainer_free(hone_trainer *trainer);         /* takes NULL */
 typedef struct hone_memory_plan {
     int64_t rows; /* tokens in the largest micro-batch, of source and target */
     size_t weights, trainable, gradients, optimizer, values, data, other, total;
+    size_t generation; /* of the total: cache and values of eval_generate's predictions, which are
+                          made while all the rest is there */
     size_t values_with_checkpointing; /* values, were gradient_checkpointing on */
 } hone_memory_plan;
 

@@ -27,27 +27,43 @@ static bool add_share(hone_cache *cache, const hone_op *op)
            hone_size_add(cache->size, half, &cache->size);
 }
 
+/* All but the block. On failure cache->size is what did not fit. */
+static bool lay_out(hone_cache *cache, const hone_program *program)
+{
+    cache->shares = hone_alloc_array(program->op_count, sizeof *cache->shares);
+    cache->share_of = hone_alloc_array(program->op_count, sizeof *cache->share_of);
+    bool fits = cache->shares != NULL && cache->share_of != NULL;
+    for (size_t i = 0; i < program->op_count && fits; i++) {
+        const hone_op *op = &program->ops[i];
+        cache->share_of[i] = -1;
+        if (op->code == HONE_OP_ATTENTION && !op->source) {
+            cache->share_of[i] = (int)cache->share_count;
+            fits = add_share(cache, op);
+        }
+    }
+    return fits;
+}
+
 hone_status hone_cache_create(const hone_program *program, hone_dtype dtype,
                               const hone_cache_room *room, hone_cache *out, hone_error *error)
 {
     *out = (hone_cache){.room = *room, .dtype = dtype};
-    out->shares = hone_alloc_array(program->op_count, sizeof *out->shares);
-    out->share_of = hone_alloc_array(program->op_count, sizeof *out->share_of);
-    bool fits = out->shares != NULL && out->share_of != NULL;
-    for (size_t i = 0; i < program->op_count && fits; i++) {
-        const hone_op *op = &program->ops[i];
-        out->share_of[i] = -1;
-        if (op->code == HONE_OP_ATTENTION && !op->source) {
-            out->share_of[i] = (int)out->share_count;
-            fits = add_share(out, op);
-        }
-    }
-    if (!fits || (out->block = hone_pages_alloc(out->size)) == NULL) {
+    if (!lay_out(out, program) || (out->block = hone_pages_alloc(out->size)) == NULL) {
         size_t size = out->size;
         hone_cache_free(out);
         return hone_fail_memory(error, "key/value cache", size);
     }
     return HONE_OK;
+}
+
+hone_status hone_cache_bytes(const hone_program *program, hone_dtype dtype,
+                             const hone_cache_room *room, size_t *bytes, hone_error *error)
+{
+    hone_cache cache = {.room = *room, .dtype = dtype};
+    bool fits = lay_out(&cache, program);
+    *bytes = cache.size;
+    hone_cache_free(&cache);
+    return fits ? HONE_OK : hone_fail_memory(error, "key/value cache", *bytes);
 }
 
 void hone_cache_free(hone_cache *cache)

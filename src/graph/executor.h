@@ -32,6 +32,9 @@ typedef struct hone_cache {
 
 hone_status hone_cache_create(const hone_program *program, hone_dtype dtype,
                               const hone_cache_room *room, hone_cache *out, hone_error *error);
+/* The bytes that such a cache would have. */
+hone_status hone_cache_bytes(const hone_program *program, hone_dtype dtype,
+                             const hone_cache_room *room, size_t *bytes, hone_error *error);
 void hone_cache_free(hone_cache *cache);
 /* Copies rows [first, last) of a slot to the same place of another (continuations of one prompt).
  */

@@ -32,22 +32,60 @@ static hone_status create_part(const hone_model *model, const hone_plan_options 
     return hone_executor_create(&out->plan, &out->executor, error);
 }
 
+/* The plans of the parts and the cache. `source`: of an encoder-decoder model. */
+static void describe(const hone_model *model, const hone_decode_room *room,
+                     hone_plan_options *target, hone_plan_options *source, hone_cache_room *cache)
+{
+    *cache =
+        (hone_cache_room){room->slots, room->capacity, room->source_slots, room->source_capacity};
+    *target = (hone_plan_options){.rows = largest(room->rows, HONE_SKINNY_ROWS),
+                                  .compute = model->compute,
+                                  .longest = largest(room->capacity, room->source_capacity)};
+    *source = *target;
+    source->part = HONE_PART_SOURCE;
+    source->source_rows = largest(room->source_rows, HONE_SKINNY_ROWS);
+    if (model->program.encoder_decoder)
+        target->part = HONE_PART_TARGET;
+}
+
 static hone_status create_parts(hone_decode *d, const hone_decode_room *room, hone_error *error)
 {
-    const hone_cache_room cache = {room->slots, room->capacity, room->source_slots,
-                                   room->source_capacity};
-    hone_plan_options options = {.rows = largest(room->rows, HONE_SKINNY_ROWS),
-                                 .compute = d->model->compute,
-                                 .longest = largest(room->capacity, room->source_capacity)};
-    if (d->model->program.encoder_decoder) {
-        hone_plan_options source = options;
-        source.part = HONE_PART_SOURCE;
-        source.source_rows = largest(room->source_rows, HONE_SKINNY_ROWS);
-        options.part = HONE_PART_TARGET;
+    hone_plan_options target, source;
+    hone_cache_room cache;
+    describe(d->model, room, &target, &source, &cache);
+    if (d->model->program.encoder_decoder)
         HONE_TRY(create_part(d->model, &source, &d->source, error));
-    }
-    HONE_TRY(create_part(d->model, &options, &d->target, error));
+    HONE_TRY(create_part(d->model, &target, &d->target, error));
     return hone_cache_create(&d->model->program, d->model->compute, &cache, &d->cache, error);
+}
+
+static hone_status add_part_bytes(const hone_model *model, const hone_plan_options *options,
+                                  size_t *bytes, hone_error *error)
+{
+    hone_plan plan;
+    hone_status status = hone_plan_create(&model->program, options, &plan, error);
+    if (status == HONE_OK) {
+        *bytes += plan.value_bytes;
+        hone_plan_free(&plan);
+    }
+    return status;
+}
+
+hone_status hone_decode_bytes(const hone_model *model, const hone_decode_room *room, size_t *bytes,
+                              hone_error *error)
+{
+    hone_plan_options target, source;
+    hone_cache_room cache;
+    size_t rows = (size_t)largest(largest(room->rows, room->source_rows), HONE_SKINNY_ROWS);
+    describe(model, room, &target, &source, &cache);
+    HONE_TRY(hone_cache_bytes(&model->program, model->compute, &cache, bytes, error));
+    if (model->program.encoder_decoder)
+        HONE_TRY(add_part_bytes(model, &source, bytes, error));
+    HONE_TRY(add_part_bytes(model, &target, bytes, error));
+    *bytes += (size_t)(room->slots * room->capacity) * sizeof(int32_t);
+    *bytes += (size_t)(HONE_SKINNY_ROWS * model->program.vocabulary) * sizeof(float);
+    *bytes += 2 * rows * sizeof(int32_t);
+    return HONE_OK;
 }
 
 static hone_status create(hone_decode *d, const hone_decode_room *room, hone_error *error)

@@ -60,6 +60,9 @@ typedef struct hone_decode {
 /* On failure there is nothing to free. */
 hone_status hone_decode_create(const hone_model *model, const hone_decode_room *room,
                                hone_decode *out, hone_error *error);
+/* What it would allocate. */
+hone_status hone_decode_bytes(const hone_model *model, const hone_decode_room *room, size_t *bytes,
+                              hone_error *error);
 void hone_decode_free(hone_decode *decode);
 /* Puts a source into a source slot. */
 void hone_decode_read(hone_decode *decode, int64_t source, const int32_t *ids, int64_t count);

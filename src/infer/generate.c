@@ -188,20 +188,36 @@ static hone_status choose_slots(const hone_generation *g, hone_decode_room *room
     return HONE_OK;
 }
 
-static hone_status create_decode(hone_generation *g, hone_error *error)
+static hone_status choose_room(const hone_generation *g, hone_decode_room *room, hone_error *error)
 {
     const hone_program *program = &g->model->program;
-    hone_decode_room room = {0};
     int64_t rows, longest = measure(g, &rows);
-    HONE_TRY(choose_slots(g, &room, error));
+    *room = (hone_decode_room){0};
+    HONE_TRY(choose_slots(g, room, error));
     if (program->encoder_decoder) {
-        room.source_capacity = longest;
-        room.source_rows = rows;
+        room->source_capacity = longest;
+        room->source_rows = rows;
         longest = rows = 1;
     }
-    room.rows = rows;
-    room.capacity = least(longest + g->settings->max_new_tokens - 1, program->context_length);
-    return hone_decode_create(g->model, &room, &g->decode, error);
+    room->rows = rows;
+    room->capacity = least(longest + g->settings->max_new_tokens - 1, program->context_length);
+    return HONE_OK;
+}
+
+hone_status hone_generation_bytes(const hone_model *model, const hone_prompt *prompts,
+                                  int64_t count, const hone_generate_settings *settings,
+                                  size_t *bytes, hone_error *error)
+{
+    const hone_generation g = {
+        .model = model, .prompts = prompts, .prompt_count = count, .settings = settings};
+    hone_decode_room room;
+    *bytes = 0;
+    if (count <= 0)
+        return HONE_OK;
+    HONE_TRY(choose_room(&g, &room, error));
+    HONE_TRY(hone_decode_bytes(model, &room, bytes, error));
+    *bytes += (size_t)hone_parallel_threads() * hone_sampling_scratch(model->program.vocabulary);
+    return HONE_OK;
 }
 
 static hone_status prepare(hone_generation *g, hone_error *error)
@@ -212,7 +228,9 @@ static hone_status prepare(hone_generation *g, hone_error *error)
     g->scratch = hone_alloc_array((size_t)hone_parallel_threads(), g->scratch_size);
     if (g->scratch == NULL)
         return hone_fail_memory(error, "sampling", g->scratch_size);
-    return create_decode(g, error);
+    hone_decode_room room;
+    HONE_TRY(choose_room(g, &room, error));
+    return hone_decode_create(g->model, &room, &g->decode, error);
 }
 
 hone_status hone_generate(hone_model *model, const hone_prompt *prompts, int64_t count,

@@ -49,6 +49,11 @@ void hone_generation_finished(const hone_generation *g, hone_generated *made,
 /* HONE_NUMERIC about the `number`-th token of a sequence, counted from 1, the prompt's included. */
 hone_status hone_generation_fail_numeric(int64_t prompt, int64_t number, hone_error *error);
 
+/* What hone_generate would allocate for these prompts, texts aside. */
+hone_status hone_generation_bytes(const hone_model *model, const hone_prompt *prompts,
+                                  int64_t count, const hone_generate_settings *settings,
+                                  size_t *bytes, hone_error *error);
+
 /* Greedy decoding and sampling: every sequence by itself. */
 hone_status hone_generate_sequences(hone_generation *g, hone_error *error);
 /* Beam search: num_beams slots for each prompt at work. */

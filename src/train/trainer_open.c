@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "base/parallel.h"
+#include "infer/generation.h"
 #include "infer/model_data.h"
 #include "train/checkpoint_folder.h"
 #include "train/leftovers.h"
@@ -329,13 +330,15 @@ static hone_status measure(hone_trainer *t, hone_memory_plan *out, hone_error *e
                               .data = hone_dataset_bytes(t->train)};
     if (t->valid != NULL)
         out->data += hone_dataset_bytes(t->valid);
+    HONE_TRY(hone_generation_bytes(t->model, t->examples.prompts, t->examples.count,
+                                   &t->settings.generate, &out->generation, error));
     /* Weights, values and data are in memory now; what else came with them stays. */
     size_t present = out->weights + out->trainable + out->data;
     out->other = LIBRARY_BYTES;
     if (taken > 0 && (size_t)taken > present)
         out->other += (size_t)taken - present;
     out->total = out->weights + out->trainable + out->gradients + out->optimizer + out->values +
-                 out->data + out->other;
+                 out->generation + out->data + out->other;
     hone_plan_options options = t->plan.options;
     options.checkpointing = true;
     hone_plan checkpointed;

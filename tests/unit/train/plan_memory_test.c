@@ -24,6 +24,12 @@ static double plan_total(const hone_run_settings *settings)
     return hone_trainer_plan(settings, &plan, NULL) == HONE_OK ? (double)plan.total : 0.0;
 }
 
+static double plan_generation(const hone_run_settings *settings)
+{
+    hone_memory_plan plan;
+    return hone_trainer_plan(settings, &plan, NULL) == HONE_OK ? (double)plan.generation : -1.0;
+}
+
 static double training_growth(const hone_run_settings *settings)
 {
     hone_trainer *trainer;
@@ -32,6 +38,13 @@ static double training_growth(const hone_run_settings *settings)
         hone_trainer_run(trainer, NULL) != HONE_OK)
         return 0.0;
     return (double)hone_rss_bytes() - before;
+}
+
+/* Where predictions are made in between: the most that was there at any time. */
+static double peak_growth(const hone_run_settings *settings)
+{
+    double before = (double)hone_rss_bytes();
+    return training_growth(settings) > 0.0 ? (double)hone_peak_rss_bytes() - before : 0.0;
 }
 
 static double in_a_process(double (*measure)(const hone_run_settings *settings),
@@ -79,10 +92,38 @@ static void the_plan_is_what_training_takes(void **state)
     }
 }
 
+/* The cache and the values of decoding come on top of all that training holds. */
+static void predictions_are_planned_for(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"lora", "full"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        hone_run_settings settings;
+        init_settings(&settings, in_scratch("said-%zu", i), "model=models/tiny-gpt2",
+                      "init=pretrained", "train=data/synopsis/valid.jsonl",
+                      "valid=data/synopsis/valid.jsonl", "max_source_length=96", "batch_size=8",
+                      "max_steps=2", "eval_generate=16", "max_new_tokens=64", "metrics=rouge1",
+                      NULL);
+        set_option(&settings, "method", methods[i]);
+        double planned = in_a_process(plan_total, &settings);
+        double measured = in_a_process(peak_growth, &settings);
+        print_message("%s, predicting: planned %.1f MB, measured %.1f MB\n", methods[i],
+                      planned / 1e6, measured / 1e6);
+#ifndef SANITIZED
+        assert_true(fabs(planned - measured) <= 0.09 * measured);
+#endif
+        assert_true(in_a_process(plan_generation, &settings) > 4e6);
+        set_option(&settings, "eval_generate", "0");
+        assert_true(in_a_process(plan_generation, &settings) == 0.0);
+        deinit_settings(&settings);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_plan_is_what_training_takes),
+        cmocka_unit_test(predictions_are_planned_for),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }
