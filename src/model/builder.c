@@ -35,8 +35,9 @@ int hone_build_norm(const hone_builder *b, int x, const hone_norm_part *part, co
     op.outputs[0] = hone_program_value(b->program, part->type, part->width, "%s", name);
     op.outputs[1] = hone_program_value(b->program, HONE_VALUE_F32, 2, "%s.statistics", name);
     if (!part->no_gain)
-        op.weights[0] = hone_program_weight(b->program, hone_build_vector(part->width, 1.0f),
-                                            "%s.weight", name);
+        op.weights[0] = hone_program_weight(
+            b->program, hone_build_vector(part->width, (float)part->initial_gain), "%s.weight",
+            name);
     if (!part->rms && !part->no_bias)
         op.weights[1] =
             hone_program_weight(b->program, hone_build_vector(part->width, 0.0f), "%s.bias", name);

@@ -23,6 +23,7 @@ typedef struct hone_norm_part {
     double epsilon;
     bool rms; /* no mean, no bias */
     bool no_gain, no_bias;
+    double initial_gain;  /* from scratch */
     hone_value_type type; /* of the result: f32 where it is the residual stream */
     float scale;          /* of the result; 0 is 1 */
     bool drops;           /* there is a dropout behind it, ... */

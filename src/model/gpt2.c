@@ -91,7 +91,7 @@ static const char *path(const hone_builder *b, const char *module, char name[NAM
 
 static int norm(const gpt2 *m, const hone_builder *b, int x, const char *name)
 {
-    hone_norm_part part = {.width = m->width, .epsilon = m->epsilon};
+    hone_norm_part part = {.width = m->width, .epsilon = m->epsilon, .initial_gain = 1};
     return hone_build_norm(b, x, &part, name);
 }
 

@@ -147,6 +147,7 @@ static int norm(const opt *m, const hone_builder *b, int x, const char *module)
     char name[NAME];
     hone_norm_part part = {.width = m->width,
                            .epsilon = 1e-5,
+                           .initial_gain = 1,
                            .no_gain = !m->norm_weights,
                            .no_bias = !m->norm_weights,
                            .type = m->norm_first ? HONE_VALUE_COMPUTE : HONE_VALUE_F32};

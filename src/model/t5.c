@@ -138,7 +138,8 @@ static int linear(const stack *s, int x, int64_t in, int64_t out, double init, i
 static int norm(const stack *s, int x, int branch)
 {
     char name[NAME];
-    hone_norm_part part = {.width = s->m->width, .epsilon = s->m->epsilon, .rms = true};
+    hone_norm_part part = {
+        .width = s->m->width, .epsilon = s->m->epsilon, .rms = true, .initial_gain = s->m->init};
     return hone_build_norm(&s->b, x, &part, path(s, branch, "layer_norm", name));
 }
 
@@ -242,6 +243,7 @@ static int build_stack(stack *s, int tokens, int64_t layers, int first_layer, in
     hone_norm_part last = {.width = m->width,
                            .epsilon = m->epsilon,
                            .rms = true,
+                           .initial_gain = m->init,
                            .drops = true,
                            .dropout = m->dropout};
     if (!s->b.source && m->scaled)
