@@ -1,14 +1,7 @@
-<<<<<<< HEAD
-"""Time greedy decoding, or beam search, with Transformers, and print one JSON object.
-
-usage: peer_decode.py MODEL_DIR ROWS.jsonl [--batch N] [--dtype f32|bf16] [--prompt N] [--tokens N]
-                      [--beams N]
-=======
-"""Time greedy decoding with Transformers or CTranslate2, and print one JSON object.
+"""Time decoding, greedy or with beams, by Transformers or CTranslate2, and print one JSON object.
 
 usage: peer_decode.py MODEL_DIR ROWS.jsonl [--engine transformers|ctranslate2] [--batch N]
-                      [--dtype f32|bf16] [--prompt N] [--tokens N]
->>>>>>> c683e6e (Benchmark OPT and T5, real lengths, and CTranslate2: jobs and models from one table)
+                      [--dtype f32|bf16] [--prompt N] [--tokens N] [--beams N]
 
 Prompts, or sources, are the first N tokens of the rows, all of one length, so no padding is
 computed. Tokens per second come from two lengths, the best run of each, so that prompts, sources
@@ -41,8 +34,8 @@ def transformers_engine(options, facts, prompts):
     def generate(tokens):
         with torch.inference_mode():
             made = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False,
-                                  num_beams=1, min_new_tokens=tokens, max_new_tokens=tokens,
-                                  pad_token_id=0)
+                                  num_beams=options.beams, min_new_tokens=tokens,
+                                  max_new_tokens=tokens, pad_token_id=0)
         return made.shape[1] - (1 if facts.encoder_decoder else ids.shape[1])
 
     return generate
@@ -59,10 +52,11 @@ def ctranslate2_engine(options, facts, prompts):
 
     def generate(tokens):
         if facts.encoder_decoder:
-            made = model.translate_batch(words, beam_size=1, min_decoding_length=tokens,
+            made = model.translate_batch(words, beam_size=options.beams, min_decoding_length=tokens,
                                          max_decoding_length=tokens)
             return len(made[0].hypotheses[0])
-        made = model.generate_batch(words, sampling_topk=1, min_length=tokens, max_length=tokens,
+        made = model.generate_batch(words, beam_size=options.beams, sampling_topk=1,
+                                    min_length=tokens, max_length=tokens,
                                     include_prompt_in_result=False)
         return len(made[0].sequences_ids[0])
 
@@ -84,29 +78,11 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
 
-<<<<<<< HEAD
-    import torch
-    from transformers import GPT2LMHeadModel, logging
-
-    logging.set_verbosity_error()
-    torch.set_num_threads(options.threads)
-    dtype = torch.bfloat16 if options.dtype == "bf16" else torch.float32
-    model = GPT2LMHeadModel.from_pretrained(options.model, dtype=dtype).eval()
-    rows = read_rows(options.rows)
-    ids = torch.tensor([row[:options.prompt] for row in rows[:options.batch]])
-
-    def generate(tokens):
-        with torch.inference_mode():
-            return model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False,
-                                  num_beams=options.beams, min_new_tokens=tokens,
-                                  max_new_tokens=tokens, pad_token_id=50256)
-=======
     facts = MODELS[os.path.basename(os.path.abspath(options.model))]
     key = "source_ids" if facts.encoder_decoder else "ids"
     prompts = [row[key][:options.prompt] for row in read_rows(options.rows)[:options.batch]]
     engine = transformers_engine if options.engine == "transformers" else ctranslate2_engine
     generate = engine(options, facts, prompts)
->>>>>>> c683e6e (Benchmark OPT and T5, real lengths, and CTranslate2: jobs and models from one table)
 
     generate(1)
     first = seconds_since_start()
@@ -123,12 +99,8 @@ def main():
     short = min(seconds(SHORT) for _ in range(options.repeats))
     longer = min(seconds(SHORT + options.tokens) for _ in range(options.repeats))
     print(json.dumps({
-<<<<<<< HEAD
-        "program": "transformers", "batch": options.batch, "beams": options.beams,
+        "program": options.engine, "batch": options.batch, "beams": options.beams,
         "dtype": options.dtype,
-=======
-        "program": options.engine, "batch": options.batch, "dtype": options.dtype,
->>>>>>> c683e6e (Benchmark OPT and T5, real lengths, and CTranslate2: jobs and models from one table)
         "prompt_tokens": options.prompt, "new_tokens": options.tokens,
         "best_tokens_per_second": options.batch * options.tokens / (longer - short),
         "short_seconds": short, "first_token_seconds": first,
