@@ -7,7 +7,14 @@
 
 #include <string.h>
 
-enum { SLAB_BYTES = 512 << 10, MOST_SLABS = 16, DOTS_BYTES = 256 << 10, PUT_COLUMNS = 512 };
+enum {
+    SLAB_BYTES = 512 << 10,
+    MOST_SLABS = 8,
+    DOTS_BYTES = 256 << 10,
+    PUT_COLUMNS = 512,
+    LINE = 16, /* floats of a line of the cache */
+    APART = 16 /* floats: rows whose distance is a power of two would share places in a cache */
+};
 
 #if defined(__x86_64__)
 extern const hone_skinny_kernels hone_skinny_v2, hone_skinny_v3, hone_skinny_v4;
@@ -29,8 +36,8 @@ static const hone_skinny_kernels *choose(void)
 typedef struct job {
     const hone_product *product;
     const hone_skinny_kernels *kernels;
-    float *x, *sums; /* (m, x_stride); (slabs, m, n) */
-    int64_t x_stride, slabs, columns;
+    float *x, *sums; /* (m, x_stride); (slabs, m, sums_stride) */
+    int64_t x_stride, sums_stride, slabs, columns;
 } job;
 
 void hone_skinny_put(const hone_product *p, int64_t row, int64_t column, const float *sums,
@@ -64,7 +71,7 @@ static void slab_task(void *context, int64_t task, int thread)
     const job *j = context;
     const hone_product *p = j->product;
     j->kernels->slab(p, j->x, j->x_stride, p->k * task / j->slabs, p->k * (task + 1) / j->slabs,
-                     j->sums + task * p->m * p->n);
+                     j->sums + task * p->m * j->sums_stride, j->sums_stride);
 }
 
 /* Adds the slabs' sums, in order. */
@@ -77,9 +84,9 @@ static void finish_task(void *context, int64_t task, int thread)
     int64_t n = p->n - column < PUT_COLUMNS ? p->n - column : PUT_COLUMNS;
     for (int64_t row = 0; row < p->m; row++) {
         float total[PUT_COLUMNS];
-        memcpy(total, j->sums + row * p->n + column, (size_t)n * sizeof(float));
+        memcpy(total, j->sums + row * j->sums_stride + column, (size_t)n * sizeof(float));
         for (int64_t s = 1; s < j->slabs; s++) {
-            const float *sums = j->sums + (s * p->m + row) * p->n + column;
+            const float *sums = j->sums + (s * p->m + row) * j->sums_stride + column;
             for (int64_t i = 0; i < n; i++)
                 total[i] += sums[i];
         }
@@ -94,14 +101,15 @@ bool hone_skinny_matmul(const hone_product *p)
         (!by_rows && p->b.row_stride != 1) || p->k <= 0)
         return false;
     job j = {.product = p, .kernels = choose()};
-    j.x_stride = (p->k + HONE_SKINNY_PAIR - 1) / HONE_SKINNY_PAIR * HONE_SKINNY_PAIR;
+    j.x_stride = (p->k + HONE_SKINNY_PAIR - 1) / HONE_SKINNY_PAIR * HONE_SKINNY_PAIR + APART;
+    j.sums_stride = (p->n + LINE - 1) / LINE * LINE + APART;
     int64_t element = (int64_t)hone_dtype_size(p->b.dtype);
     if (by_rows) {
         j.slabs = p->k * p->n * element / SLAB_BYTES;
         j.slabs = j.slabs < 1 ? 1 : j.slabs > MOST_SLABS ? MOST_SLABS : j.slabs;
         j.slabs = j.slabs < p->k ? j.slabs : p->k;
     }
-    j.x = hone_alloc((size_t)(p->m * (j.x_stride + j.slabs * p->n)) * sizeof(float));
+    j.x = hone_alloc((size_t)(p->m * (j.x_stride + j.slabs * j.sums_stride)) * sizeof(float));
     if (j.x == NULL)
         return false;
     j.sums = j.x + p->m * j.x_stride;

@@ -21,9 +21,9 @@ typedef struct hone_skinny_kernels {
     /* x from the rows of A, in the order that dots() wants for B's type. x_stride >= k rounded up
      * to HONE_SKINNY_PAIR; padded with zeros. */
     void (*spread)(const hone_product *p, float *x, int64_t x_stride);
-    /* sums (m, n) = x[:, first:last] B[first:last, :], for B stored by rows. */
+    /* sums (m, sums_stride) = x[:, first:last] B[first:last, :], for B stored by rows. */
     void (*slab)(const hone_product *p, const float *x, int64_t x_stride, int64_t first,
-                 int64_t last, float *sums);
+                 int64_t last, float *sums, int64_t sums_stride);
     /* Columns [first, last) of the result, for B stored by columns. */
     void (*dots)(const hone_product *p, const float *x, int64_t x_stride, int64_t first,
                  int64_t last);

@@ -6,8 +6,23 @@
 enum {
     STEP = 8,   /* rows of B at once */
     TILE = 512, /* columns whose part of them stays in cache */
-    ROWS = 4    /* rows of A that share a loaded weight in a dot product */
+    RUN = 16    /* columns of B that stay in cache for all rows of A */
 };
+
+/* So many rows of A and columns of B have their dot products summed together, as there are
+ * registers for. The rows that are left go together, too, with one column at a time. */
+#if defined(__AVX512F__)
+enum { ROWS = 4, COLUMNS = 4 };
+#else
+enum { ROWS = 2, COLUMNS = 2 };
+#endif
+enum { BLOCK = 16, AHEAD = 16 }; /* columns that are fetched before they are needed */
+
+/* Constants of a caller become constants of what it calls. */
+#define INLINE static inline __attribute__((always_inline))
+/* One piece of code for all callers: where a compiler fuses multiplication and addition depends on
+ * what stands around them, and a row's result must not depend on how many rows there are. */
+#define ALONE static __attribute__((noinline))
 
 static inline uvec load_pairs(const uint16_t *from)
 {
@@ -46,7 +61,29 @@ static void spread(const hone_product *p, float *x, int64_t x_stride)
     }
 }
 
+/* The line of B that is `elements` behind w will be needed soon; it may lie outside of B. */
+INLINE void fetch(const void *w, int64_t elements, size_t size)
+{
+    __builtin_prefetch((const void *)((uintptr_t)w + (uintptr_t)elements * size));
+}
+
 /* ---- B by rows ---------------------------------------------------------------------------- */
+
+/* The columns [j, n), which don't fill a vector, of one row of A. */
+ALONE void ends_f32(const float *const w[STEP], const float *x, float *sums, int64_t j, int64_t n)
+{
+    for (; j < n; j++)
+        for (int i = 0; i < STEP; i++)
+            sums[j] += x[i] * w[i][j];
+}
+
+ALONE void ends_bf16(const uint16_t *const w[STEP], const float *x, float *sums, int64_t j,
+                     int64_t n)
+{
+    for (; j < n; j++)
+        for (int i = 0; i < STEP; i++)
+            sums[j] += x[i] * hone_bf16_to_f32(w[i][j]);
+}
 
 /* STEP rows of B into the sums of all rows of A: a weight is loaded once for them all. x[i] is the
  * factor of B's row i in the first row of A. */
@@ -65,10 +102,8 @@ static inline void step_f32(const float *const w[STEP], const float *x, int64_t 
             vec_store(sums + row * sums_stride + j, sum);
         }
     }
-    for (; j < n; j++)
-        for (int64_t row = 0; row < m; row++)
-            for (int i = 0; i < STEP; i++)
-                sums[row * sums_stride + j] += x[row * x_stride + i] * w[i][j];
+    for (int64_t row = 0; row < m; row++)
+        ends_f32(w, x + row * x_stride, sums + row * sums_stride, j, n);
 }
 
 /* Within each 32 columns the sums hold the even ones first, then the odd ones. */
@@ -91,10 +126,8 @@ static inline void step_bf16(const uint16_t *const w[STEP], const float *x, int6
             vec_store(to + LANES, odd);
         }
     }
-    for (; j < n; j++)
-        for (int64_t row = 0; row < m; row++)
-            for (int i = 0; i < STEP; i++)
-                sums[row * sums_stride + j] += x[row * x_stride + i] * hone_bf16_to_f32(w[i][j]);
+    for (int64_t row = 0; row < m; row++)
+        ends_bf16(w, x + row * x_stride, sums + row * sums_stride, j, n);
 }
 
 static void unsplit(float *sums, int64_t n)
@@ -125,10 +158,10 @@ static const float *factors(const float *x, int64_t x_stride, int64_t m, int64_t
 }
 
 static void slab(const hone_product *p, const float *x, int64_t x_stride, int64_t first,
-                 int64_t last, float *sums)
+                 int64_t last, float *sums, int64_t sums_stride)
 {
     bool half = p->b.dtype == HONE_BF16;
-    memset(sums, 0, (size_t)(p->m * p->n) * sizeof(float));
+    memset(sums, 0, (size_t)(p->m * sums_stride) * sizeof(float));
     for (int64_t k = first; k < last; k += STEP) {
         float padded[HONE_SKINNY_ROWS * STEP];
         int64_t stride;
@@ -143,82 +176,127 @@ static void slab(const hone_product *p, const float *x, int64_t x_stride, int64_
                 half_rows[i] = (const uint16_t *)p->b.data + (half ? at : 0);
             }
             if (half)
-                step_bf16(half_rows, factor, stride, sums + column, p->n, p->m, n);
+                step_bf16(half_rows, factor, stride, sums + column, sums_stride, p->m, n);
             else
-                step_f32(full_rows, factor, stride, sums + column, p->n, p->m, n);
+                step_f32(full_rows, factor, stride, sums + column, sums_stride, p->m, n);
         }
     }
     for (int64_t row = 0; half && row < p->m; row++)
         for (int64_t column = 0; column < p->n; column += TILE)
-            unsplit(sums + row * p->n + column, p->n - column < TILE ? p->n - column : TILE);
+            unsplit(sums + row * sums_stride + column, p->n - column < TILE ? p->n - column : TILE);
 }
 
 /* ---- B by columns ------------------------------------------------------------------------- */
 
-/* `rows` dot products with one row of B; four sums each hide the latency of the additions. `rows`
- * is a constant where this is inlined; an element's order of summing does not depend on it. */
-static inline void dot_f32(const float *x, int64_t x_stride, const float *w, int64_t n, int rows,
-                           float out[ROWS])
+/* Dot products of `rows` rows of A with `columns` columns of B, out[row][column]: each value that
+ * is loaded serves a whole row or column of the block, whose sums stay in registers. Later columns
+ * are fetched meanwhile, in the order of memory, which a block does not keep. Rows and columns are
+ * constants where this is inlined; an element's order of summing does not depend on them. */
+INLINE void block_f32(const float *x, int64_t x_stride, const float *w, int64_t w_stride, int64_t n,
+                      int rows, int columns, vec sum[BLOCK])
 {
-    vec sum[ROWS][4] = {{{0}}};
-    int64_t j = 0;
-    for (; j + 4 * LANES <= n; j += 4 * LANES)
-        for (int i = 0; i < 4; i++) {
-            vec weight = vec_load(w + j + i * LANES);
-            for (int row = 0; row < rows; row++)
-                sum[row][i] += vec_load(x + row * x_stride + j + i * LANES) * weight;
+    for (int64_t j = 0; j + LANES <= n; j += LANES) {
+        vec weight[COLUMNS];
+#pragma GCC unroll 4
+        for (int c = 0; c < columns; c++) {
+            weight[c] = vec_load(w + c * w_stride + j);
+            if (rows == ROWS)
+                fetch(w, AHEAD * w_stride + j * columns + c * LANES, sizeof *w);
         }
-    for (; j + LANES <= n; j += LANES)
-        for (int row = 0; row < rows; row++)
-            sum[row][0] += vec_load(x + row * x_stride + j) * vec_load(w + j);
-    for (int row = 0; row < rows; row++) {
-        out[row] = vec_sum((sum[row][0] + sum[row][1]) + (sum[row][2] + sum[row][3]));
-        for (int64_t tail = j; tail < n; tail++)
-            out[row] += x[row * x_stride + tail] * w[tail];
-    }
-}
-
-static inline void dot_bf16(const float *x, int64_t x_stride, const uint16_t *w, int64_t n,
-                            int rows, float out[ROWS])
-{
-    vec sum[ROWS][2] = {{{0}}};
-    int64_t j = 0;
-    for (; j + HONE_SKINNY_PAIR <= n; j += HONE_SKINNY_PAIR) {
-        uvec pairs = load_pairs(w + j);
+#pragma GCC unroll 4
         for (int row = 0; row < rows; row++) {
-            sum[row][0] += vec_load(x + row * x_stride + j) * even_of(pairs);
-            sum[row][1] += vec_load(x + row * x_stride + j + LANES) * odd_of(pairs);
+            vec factor = vec_load(x + row * x_stride + j);
+#pragma GCC unroll 4
+            for (int c = 0; c < columns; c++)
+                sum[row * columns + c] += factor * weight[c];
         }
-    }
-    for (int row = 0; row < rows; row++) {
-        out[row] = vec_sum(sum[row][0] + sum[row][1]);
-        for (int64_t tail = j; tail < n; tail++)
-            out[row] += x[row * x_stride + tail] * hone_bf16_to_f32(w[tail]);
     }
 }
 
-static inline void dot_rows(const hone_product *p, const float *x, int64_t x_stride, int64_t row,
-                            int64_t column, int rows)
+INLINE void block_bf16(const float *x, int64_t x_stride, const uint16_t *w, int64_t w_stride,
+                       int64_t n, int rows, int columns, vec sum[BLOCK])
 {
-    int64_t at = column * p->b.column_stride;
-    float sum[ROWS];
+    for (int64_t j = 0; j + HONE_SKINNY_PAIR <= n; j += HONE_SKINNY_PAIR) {
+        vec even[COLUMNS], odd[COLUMNS];
+#pragma GCC unroll 4
+        for (int c = 0; c < columns; c++) {
+            uvec pairs = load_pairs(w + c * w_stride + j);
+            even[c] = even_of(pairs);
+            odd[c] = odd_of(pairs);
+            if (rows == ROWS)
+                fetch(w, AHEAD * w_stride + j * columns + c * HONE_SKINNY_PAIR, sizeof *w);
+        }
+#pragma GCC unroll 4
+        for (int row = 0; row < rows; row++) {
+            vec first = vec_load(x + row * x_stride + j);
+            vec second = vec_load(x + row * x_stride + j + LANES);
+#pragma GCC unroll 4
+            for (int c = 0; c < columns; c++) {
+                sum[row * columns + c] += first * even[c];
+                sum[row * columns + c] += second * odd[c];
+            }
+        }
+    }
+}
+
+/* The products that do not fill a vector. */
+ALONE float tail(const hone_product *p, const float *x, int64_t column)
+{
+    bool half = p->b.dtype == HONE_BF16;
+    int64_t at = column * p->b.column_stride, step = half ? HONE_SKINNY_PAIR : LANES;
+    float sum = 0.0f;
+    for (int64_t k = p->k / step * step; k < p->k; k++)
+        sum += x[k] * (half ? hone_bf16_to_f32(((const uint16_t *)p->b.data)[at + k])
+                            : ((const float *)p->b.data)[at + k]);
+    return sum;
+}
+
+INLINE void block(const hone_product *p, const float *x, int64_t x_stride, int64_t row,
+                  int64_t column, int rows, int columns)
+{
+    int64_t stride = p->b.column_stride, at = column * stride;
+    vec sum[BLOCK] = {{0}};
+    float out[BLOCK];
+    x += row * x_stride;
     if (p->b.dtype == HONE_F32)
-        dot_f32(x + row * x_stride, x_stride, (const float *)p->b.data + at, p->k, rows, sum);
+        block_f32(x, x_stride, (const float *)p->b.data + at, stride, p->k, rows, columns, sum);
     else
-        dot_bf16(x + row * x_stride, x_stride, (const uint16_t *)p->b.data + at, p->k, rows, sum);
-    for (int i = 0; i < rows; i++)
-        hone_skinny_put(p, row + i, column, &sum[i], 1);
+        block_bf16(x, x_stride, (const uint16_t *)p->b.data + at, stride, p->k, rows, columns, sum);
+#pragma GCC unroll 4
+    for (int i = 0; i < rows * columns; i += 4)
+        vec_sum4(sum + i, out + i);
+    for (int i = 0; i < rows; i++) {
+        for (int c = 0; c < columns; c++)
+            out[i * columns + c] += tail(p, x + i * x_stride, column + c);
+        hone_skinny_put(p, row + i, column, out + i * columns, columns);
+    }
+}
+
+/* Columns [first, last) of `rows` rows. */
+INLINE void rows_of(const hone_product *p, const float *x, int64_t x_stride, int64_t row,
+                    int64_t first, int64_t last, int rows, int columns)
+{
+    int64_t column = first;
+    for (; column + columns <= last; column += columns)
+        block(p, x, x_stride, row, column, rows, columns);
+    for (; column < last; column++)
+        block(p, x, x_stride, row, column, rows, 1);
 }
 
 static void dots(const hone_product *p, const float *x, int64_t x_stride, int64_t first,
                  int64_t last)
 {
-    for (int64_t column = first; column < last; column++) {
-        int64_t row = 0;
+    for (; first < last; first += RUN) {
+        int64_t end = first + RUN < last ? first + RUN : last, row = 0;
         for (; row + ROWS <= p->m; row += ROWS)
-            dot_rows(p, x, x_stride, row, column, ROWS);
-        for (; row < p->m; row++)
-            dot_rows(p, x, x_stride, row, column, 1);
+            rows_of(p, x, x_stride, row, first, end, ROWS, COLUMNS);
+        int64_t left = p->m - row;
+        if (left == 3)
+            rows_of(p, x, x_stride, row, first, end, 3, 1);
+        else if (left == 2)
+            rows_of(p, x, x_stride, row, first, end, 2, 1);
+        else if (left == 1)
+            rows_of(p, x, x_stride, row, first, end, 1, 1);
     }
 }
 
