@@ -101,7 +101,7 @@ bool hone_skinny_matmul(const hone_product *p)
         (!by_rows && p->b.row_stride != 1) || p->k <= 0)
         return false;
     job j = {.product = p, .kernels = choose()};
-    j.x_stride = (p->k + HONE_SKINNY_PAIR - 1) / HONE_SKINNY_PAIR * HONE_SKINNY_PAIR + APART;
+    j.x_stride = (p->k + HONE_SKINNY_PAD - 1) / HONE_SKINNY_PAD * HONE_SKINNY_PAD + APART;
     j.sums_stride = (p->n + LINE - 1) / LINE * LINE + APART;
     int64_t element = (int64_t)hone_dtype_size(p->b.dtype);
     if (by_rows) {

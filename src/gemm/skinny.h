@@ -8,7 +8,7 @@
 
 enum {
     HONE_SKINNY_ROWS = 16, /* most rows */
-    HONE_SKINNY_PAIR = 32  /* elements of bf16 that are split into even and odd ones together */
+    HONE_SKINNY_PAD = 32   /* rows of x are padded to a multiple of this */
 };
 
 /* Computes p on the pool when m is small and A and B lie plainly; false: not done. Each element is
@@ -19,7 +19,7 @@ bool hone_skinny_matmul(const hone_product *p);
 /* The kernels, compiled once for each instruction set. x (m, x_stride): the rows of A in f32. */
 typedef struct hone_skinny_kernels {
     /* x from the rows of A, in the order that dots() wants for B's type. x_stride >= k rounded up
-     * to HONE_SKINNY_PAIR; padded with zeros. */
+     * to HONE_SKINNY_PAD; padded with zeros. */
     void (*spread)(const hone_product *p, float *x, int64_t x_stride);
     /* sums (m, sums_stride) = x[:, first:last] B[first:last, :], for B stored by rows. */
     void (*slab)(const hone_product *p, const float *x, int64_t x_stride, int64_t first,

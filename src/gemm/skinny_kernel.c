@@ -4,9 +4,10 @@
 #include "tensor/vector.h"
 
 enum {
-    STEP = 8,   /* rows of B at once */
-    TILE = 512, /* columns whose part of them stays in cache */
-    RUN = 16    /* columns of B that stay in cache for all rows of A */
+    PAIR = 2 * LANES, /* elements of bf16 that are split into even and odd ones together */
+    STEP = 8,         /* rows of B at once */
+    TILE = 512,       /* columns whose part of them stays in cache */
+    RUN = 16          /* columns of B that stay in cache for all rows of A */
 };
 
 /* So many rows of A and columns of B have their dot products summed together, as there are
@@ -14,9 +15,9 @@ enum {
 #if defined(__AVX512F__)
 enum { ROWS = 4, COLUMNS = 4 };
 #else
-enum { ROWS = 2, COLUMNS = 2 };
+enum { ROWS = 4, COLUMNS = 2 };
 #endif
-enum { BLOCK = 16, AHEAD = 16 }; /* columns that are fetched before they are needed */
+enum { BLOCK = ROWS * COLUMNS, AHEAD = 16 }; /* columns that are fetched before they are needed */
 
 /* Constants of a caller become constants of what it calls. */
 #define INLINE static inline __attribute__((always_inline))
@@ -53,8 +54,8 @@ static void spread(const hone_product *p, float *x, int64_t x_stride)
         }
         const uint16_t *from = (const uint16_t *)p->a.data + row * p->a.row_stride;
         for (int64_t k = 0; k < p->k; k++) {
-            int64_t pair = k / HONE_SKINNY_PAIR * HONE_SKINNY_PAIR, in = k % HONE_SKINNY_PAIR;
-            bool whole = pair + HONE_SKINNY_PAIR <= p->k;
+            int64_t pair = k / PAIR * PAIR, in = k % PAIR;
+            bool whole = pair + PAIR <= p->k;
             int64_t at = by_columns && whole ? pair + in % 2 * LANES + in / 2 : k;
             to[at] = hone_bf16_to_f32(from[k]);
         }
@@ -106,12 +107,12 @@ static inline void step_f32(const float *const w[STEP], const float *x, int64_t 
         ends_f32(w, x + row * x_stride, sums + row * sums_stride, j, n);
 }
 
-/* Within each 32 columns the sums hold the even ones first, then the odd ones. */
+/* Within each PAIR of columns the sums hold the even ones first, then the odd ones. */
 static inline void step_bf16(const uint16_t *const w[STEP], const float *x, int64_t x_stride,
                              float *sums, int64_t sums_stride, int64_t m, int64_t n)
 {
     int64_t j = 0;
-    for (; j + HONE_SKINNY_PAIR <= n; j += HONE_SKINNY_PAIR) {
+    for (; j + PAIR <= n; j += PAIR) {
         uvec pairs[STEP];
         for (int i = 0; i < STEP; i++)
             pairs[i] = load_pairs(w[i] + j);
@@ -132,8 +133,8 @@ static inline void step_bf16(const uint16_t *const w[STEP], const float *x, int6
 
 static void unsplit(float *sums, int64_t n)
 {
-    for (int64_t j = 0; j + HONE_SKINNY_PAIR <= n; j += HONE_SKINNY_PAIR) {
-        float pair[HONE_SKINNY_PAIR];
+    for (int64_t j = 0; j + PAIR <= n; j += PAIR) {
+        float pair[PAIR];
         memcpy(pair, sums + j, sizeof pair);
         for (int i = 0; i < LANES; i++) {
             sums[j + 2 * i] = pair[i];
@@ -216,7 +217,7 @@ INLINE void block_f32(const float *x, int64_t x_stride, const float *w, int64_t 
 INLINE void block_bf16(const float *x, int64_t x_stride, const uint16_t *w, int64_t w_stride,
                        int64_t n, int rows, int columns, vec sum[BLOCK])
 {
-    for (int64_t j = 0; j + HONE_SKINNY_PAIR <= n; j += HONE_SKINNY_PAIR) {
+    for (int64_t j = 0; j + PAIR <= n; j += PAIR) {
         vec even[COLUMNS], odd[COLUMNS];
 #pragma GCC unroll 4
         for (int c = 0; c < columns; c++) {
@@ -224,7 +225,7 @@ INLINE void block_bf16(const float *x, int64_t x_stride, const uint16_t *w, int6
             even[c] = even_of(pairs);
             odd[c] = odd_of(pairs);
             if (rows == ROWS)
-                fetch(w, AHEAD * w_stride + j * columns + c * HONE_SKINNY_PAIR, sizeof *w);
+                fetch(w, AHEAD * w_stride + j * columns + c * PAIR, sizeof *w);
         }
 #pragma GCC unroll 4
         for (int row = 0; row < rows; row++) {
@@ -243,7 +244,7 @@ INLINE void block_bf16(const float *x, int64_t x_stride, const uint16_t *w, int6
 ALONE float tail(const hone_product *p, const float *x, int64_t column)
 {
     bool half = p->b.dtype == HONE_BF16;
-    int64_t at = column * p->b.column_stride, step = half ? HONE_SKINNY_PAIR : LANES;
+    int64_t at = column * p->b.column_stride, step = half ? PAIR : LANES;
     float sum = 0.0f;
     for (int64_t k = p->k / step * step; k < p->k; k++)
         sum += x[k] * (half ? hone_bf16_to_f32(((const uint16_t *)p->b.data)[at + k])

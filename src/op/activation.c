@@ -132,7 +132,7 @@ static void keep_signs(const float *y, uint32_t *signs, int64_t n)
 
 static void apply_signs(const uint32_t *signs, float *dy, int64_t n)
 {
-    const uvec lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const uvec lane = {EACH_LANE};
     int64_t j = 0;
     for (; j + LANES <= n; j += LANES) {
         uvec bits = (uvec){0} + (signs[j / 32] >> (j % 32));

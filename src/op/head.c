@@ -14,6 +14,7 @@ enum {
     MOST_CHUNK = 256,
     TILE_ROWS = 256, /* most rows of a tile: one and a half times as many */
     TILE_COLUMNS = 384,
+    LINE = 32,      /* elements: one line of the cache of bf16, two of f32 */
     SLICES = 8,     /* parts of V, summed apart, of dh */
     MOST_ABOVE = 40 /* e^40 V is far from the ends of f32 */
 };
@@ -48,7 +49,7 @@ static int64_t tiles_across(int64_t vocabulary)
 /* Elements between two rows of e: whole lines of the cache, so that no two tiles share one. */
 static int64_t row_stride(int64_t vocabulary)
 {
-    return divide_up(vocabulary, 2 * LANES) * 2 * LANES;
+    return divide_up(vocabulary, LINE) * LINE;
 }
 
 static int64_t slice_columns(int64_t vocabulary)

@@ -41,9 +41,11 @@ static inline size_t align_up(size_t size)
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
+/* To whole vectors of any instruction set. */
 static inline int64_t padded_width(int64_t width)
 {
-    return (width + LANES - 1) / LANES * LANES;
+    enum { WHOLE = 16 };
+    return (width + WHOLE - 1) / WHOLE * WHOLE;
 }
 
 static inline char *view_row(hone_view view, int64_t row)
@@ -153,7 +155,7 @@ static inline hone_matrix view_transposed(hone_view view)
 
 /* ---- dropout ------------------------------------------------------------------------------ */
 
-/* Sixteen blocks at once: out[4 * lane + k] is word k of hone_random_block(key, first + lane). */
+/* Some blocks at once: out[4 * lane + k] is word k of hone_random_block(key, first + lane). */
 static inline void random_blocks(hone_random_key key, uint64_t first, uint32_t out[4 * LANES])
 {
     uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];

@@ -1,13 +1,13 @@
-/* Sixteen floats at a time, in the compiler's own vectors, and names for each instruction set.
- * Included only by sources that are compiled once for each set (HONE_ISA says which): the compiler
- * splits a vector into what the set has. */
+/* Floats, as many at a time as a register holds, in the compiler's own vectors, and names for each
+ * instruction set. Included only by sources that are compiled once for each set (HONE_ISA says
+ * which). */
 #ifndef HONE_TENSOR_VECTOR_H
 #define HONE_TENSOR_VECTOR_H
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-#ifdef __AVX512F__
+#ifdef __AVX__
 #include <immintrin.h>
 #endif
 
@@ -19,10 +19,51 @@
 /* name_v3, name_v4 ...: everything that such a source exports */
 #define HONE_ISA_NAME(name) HONE_JOIN(name, HONE_ISA)
 
-typedef float vec __attribute__((vector_size(64)));
-typedef int32_t ivec __attribute__((vector_size(64)));
-typedef uint32_t uvec __attribute__((vector_size(64)));
-enum { LANES = 16 };
+/* As wide as the set's registers: compilers keep wider ones in memory. */
+#if defined(__AVX512F__)
+#define VECTOR_LANES 16
+#elif defined(__AVX__)
+#define VECTOR_LANES 8
+#else
+#define VECTOR_LANES 4
+#endif
+enum { LANES = VECTOR_LANES };
+typedef float vec __attribute__((vector_size(4 * VECTOR_LANES)));
+typedef int32_t ivec __attribute__((vector_size(4 * VECTOR_LANES)));
+typedef uint32_t uvec __attribute__((vector_size(4 * VECTOR_LANES)));
+typedef uint16_t vec_halves __attribute__((vector_size(2 * VECTOR_LANES)));
+
+/* Orders of lanes. SWAP_n: groups of n lanes change places with their neighbours. LOW, HIGH: within
+ * each four lanes of a and b the lower, the upper halves in turn; FIRST, SECOND: their halves. */
+#define ORDER __builtin_shufflevector
+#if VECTOR_LANES == 16
+#define EACH_LANE 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define SWAP_8(v) ORDER(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define SWAP_4(v) ORDER(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define SWAP_2(v) ORDER(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define SWAP_1(v) ORDER(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#define LOW(a, b) ORDER(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define HIGH(a, b) ORDER(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define FIRST(a, b) ORDER(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define SECOND(a, b) ORDER(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#elif VECTOR_LANES == 8
+#define EACH_LANE 0, 1, 2, 3, 4, 5, 6, 7
+#define SWAP_4(v) ORDER(v, v, 4, 5, 6, 7, 0, 1, 2, 3)
+#define SWAP_2(v) ORDER(v, v, 2, 3, 0, 1, 6, 7, 4, 5)
+#define SWAP_1(v) ORDER(v, v, 1, 0, 3, 2, 5, 4, 7, 6)
+#define LOW(a, b) ORDER(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH(a, b) ORDER(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define FIRST(a, b) ORDER(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define SECOND(a, b) ORDER(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+#else
+#define EACH_LANE 0, 1, 2, 3
+#define SWAP_2(v) ORDER(v, v, 2, 3, 0, 1)
+#define SWAP_1(v) ORDER(v, v, 1, 0, 3, 2)
+#define LOW(a, b) ORDER(a, b, 0, 4, 1, 5)
+#define HIGH(a, b) ORDER(a, b, 2, 6, 3, 7)
+#define FIRST(a, b) ORDER(a, b, 0, 1, 4, 5)
+#define SECOND(a, b) ORDER(a, b, 2, 3, 6, 7)
+#endif
 
 static inline vec vec_load(const float *from)
 {
@@ -51,8 +92,10 @@ static inline vec vec_select(ivec mask, vec yes, vec no)
 /* b where either is NaN. Compilers make three instructions of the comparison and the selection. */
 static inline vec vec_max(vec a, vec b)
 {
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
     return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX__)
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
 #else
     return vec_select(a > b, a, b);
 #endif
@@ -60,8 +103,10 @@ static inline vec vec_max(vec a, vec b)
 
 static inline vec vec_min(vec a, vec b)
 {
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
     return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX__)
+    return (vec)_mm256_min_ps((__m256)a, (__m256)b);
 #else
     return vec_select(a < b, a, b);
 #endif
@@ -70,68 +115,66 @@ static inline vec vec_min(vec a, vec b)
 /* Mask of the lanes before lane n. */
 static inline ivec vec_below(int64_t n)
 {
-    const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const ivec lane = {EACH_LANE};
     return lane < (int32_t)(n < LANES ? n : LANES);
 }
 
 /* To bf16 as hone_f32_to_bf16 does it. */
 static inline void vec_store_bf16(uint16_t *to, vec value)
 {
-    typedef uint16_t hvec __attribute__((vector_size(32)));
     uvec bits = (uvec)value;
     uvec rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
     uvec whole = (uvec)vec_select(value == value, (vec)rounded, (vec)quiet);
-    hvec half = __builtin_convertvector(whole, hvec);
+    vec_halves half = __builtin_convertvector(whole, vec_halves);
     memcpy(to, &half, sizeof half);
 }
 
 static inline vec vec_load_bf16(const uint16_t *from)
 {
-    typedef uint16_t hvec __attribute__((vector_size(32)));
-    hvec half;
+    vec_halves half;
     memcpy(&half, from, sizeof half);
     return (vec)(__builtin_convertvector(half, uvec) << 16);
 }
 
-/* Pairwise: halves are added to halves, the same order everywhere. */
+/* Pairwise: halves are added to halves. */
 static inline float vec_sum(vec v)
 {
-    v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
-    v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
-    v += __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+#if VECTOR_LANES >= 16
+    v += SWAP_8(v);
+#endif
+#if VECTOR_LANES >= 8
+    v += SWAP_4(v);
+#endif
+    v += SWAP_2(v);
+    v += SWAP_1(v);
     return v[0];
 }
 
-/* The sums of four vectors: within quarters of a vector first, then the quarters. */
+/* The sums of four vectors: within each four lanes first, then those sums. */
 static inline void vec_sum4(const vec v[4], float out[4])
 {
-    vec ab = __builtin_shufflevector(v[0], v[1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28,
-                                     13, 29) +
-             __builtin_shufflevector(v[0], v[1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30,
-                                     15, 31);
-    vec cd = __builtin_shufflevector(v[2], v[3], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28,
-                                     13, 29) +
-             __builtin_shufflevector(v[2], v[3], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30,
-                                     15, 31);
-    vec all =
-        __builtin_shufflevector(ab, cd, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
-        __builtin_shufflevector(ab, cd, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-    all += __builtin_shufflevector(all, all, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-    all += __builtin_shufflevector(all, all, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+    vec ab = LOW(v[0], v[1]) + HIGH(v[0], v[1]);
+    vec cd = LOW(v[2], v[3]) + HIGH(v[2], v[3]);
+    vec all = FIRST(ab, cd) + SECOND(ab, cd);
+#if VECTOR_LANES >= 16
+    all += SWAP_8(all);
+#endif
+#if VECTOR_LANES >= 8
+    all += SWAP_4(all);
+#endif
     memcpy(out, &all, 4 * sizeof *out);
 }
 
 static inline float vec_largest(vec v)
 {
-    v = vec_max(__builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7),
-                v);
-    v = vec_max(__builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11),
-                v);
-    v = vec_max(__builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13),
-                v);
-    v = vec_max(__builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14),
-                v);
+#if VECTOR_LANES >= 16
+    v = vec_max(SWAP_8(v), v);
+#endif
+#if VECTOR_LANES >= 8
+    v = vec_max(SWAP_4(v), v);
+#endif
+    v = vec_max(SWAP_2(v), v);
+    v = vec_max(SWAP_1(v), v);
     return v[0];
 }
 
