@@ -9,8 +9,8 @@ typedef struct hone_model hone_model;
 
 /* Opens settings->model. With training == NULL for use: settings->adapter, if set, is attached.
  * With training != NULL for fine-tuning by training->method: a new adapter, or the one in
- * settings->adapter to go on with. Lists all missing, unexpected and mis-shaped tensors at once
- * (HONE_MISMATCH). */
+ * settings->adapter to go on with. settings->threads, unless 0, is set for the process. Lists all
+ * missing, unexpected and mis-shaped tensors at once (HONE_MISMATCH). */
 hone_status hone_model_open(const hone_model_settings *settings,
                             const hone_adapter_settings *training, hone_model **out,
                             hone_error *error);

@@ -167,6 +167,8 @@ hone_status hone_model_open(const hone_model_settings *settings,
     if (!hone_folder_exists(settings->model))
         return hone_fail_at(error, HONE_IO, settings->model, -1, -1,
                             "no such folder; a model folder with config.json is expected");
+    if (settings->threads > 0)
+        hone_parallel_set_threads((int)settings->threads);
     hone_model *model = hone_alloc_array(1, sizeof *model);
     if (model == NULL)
         return hone_fail_memory(error, "model", sizeof *model);
