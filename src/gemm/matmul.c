@@ -118,6 +118,43 @@ static bool through_bf16(const hone_product *p, void (*multiply)(const hone_prod
     return copy.in != NULL;
 }
 
+/* ---- few shapes --------------------------------------------------------------------------- */
+
+/* The largest of 2048, multiples of 256, multiples of 16 that fits; what is below 16 as it is. */
+static int64_t piece(int64_t length)
+{
+    enum { MOST = 2048, MIDDLE = 256, LEAST = 16 };
+    return length >= MOST     ? MOST
+           : length >= MIDDLE ? length / MIDDLE * MIDDLE
+           : length >= LEAST  ? length / LEAST * LEAST
+                              : length;
+}
+
+/* A bf16 product in pieces of M and K. The library compiles code for each shape; batches have any
+ * number of rows, so that without this a run would compile all the time and keep all of it. */
+static void bf16_in_pieces(const hone_product *p)
+{
+    bool cut_k = p->c_dtype == HONE_F32; /* sums of a bf16 result would be rounded each time */
+    for (int64_t i = 0, rows; i < p->m; i += rows) {
+        rows = piece(p->m - i);
+        for (int64_t j = 0, depth; j < p->k; j += depth) {
+            depth = cut_k ? piece(p->k - j) : p->k;
+            hone_product part = *p;
+            part.m = rows;
+            part.k = depth;
+            part.a.data = element_at(&p->a, i, j);
+            part.b.data = element_at(&p->b, j, 0);
+            part.c = result_at(p, i, 0);
+            part.accumulate = p->accumulate || j > 0;
+            part.bias = j == 0 ? p->bias : NULL;
+            if (!hone_backend_bf16(&part) && !through_f32(&part))
+                hone_matmul_reference(&part);
+        }
+    }
+}
+
+/* ---- one product -------------------------------------------------------------------------- */
+
 static _Thread_local bool entered;
 
 void hone_matmul(const hone_product *p)
@@ -135,8 +172,10 @@ void hone_matmul(const hone_product *p)
         done = hone_backend_f32(p);
         if (done && p->bias != NULL)
             add_bias(p);
-    } else if (p->k > 0 && p->a.dtype == HONE_BF16)
-        done = hone_backend_bf16(p) || through_f32(p);
+    } else if (p->k > 0 && p->a.dtype == HONE_BF16) {
+        bf16_in_pieces(p);
+        done = true;
+    }
     if (!done)
         hone_matmul_reference(p);
 }
