@@ -110,7 +110,9 @@ static void predictions_are_planned_for(void **state)
         print_message("%s, predicting: planned %.1f MB, measured %.1f MB\n", methods[i],
                       planned / 1e6, measured / 1e6);
 #ifndef SANITIZED
-        assert_true(fabs(planned - measured) <= 0.09 * measured);
+        /* Short predictions leave some of the planned cache untouched; how much of it becomes
+         * resident depends on the huge pages that the kernel has to give: 100 to 105 MB for 111. */
+        assert_true(planned >= 0.95 * measured && planned <= 1.15 * measured);
 #endif
         assert_true(in_a_process(plan_generation, &settings) > 4e6);
         set_option(&settings, "eval_generate", "0");
