@@ -204,13 +204,14 @@ def check_golden_training(checks, name, method):
     checks.close(f"{name} {method}: logits after the steps",
                  oracle.document_logits(theirs, probe).flatten(),
                  golden[f"{method}.final_logits"].flatten(), TOLERANCE)
-    # Any split of the step's batch is the same step.
+    # Any split of the step's batch is the same step, but for the order of sums, which 20 steps of
+    # AdamW enlarge: up to 2.5e-6 seen (the gated T5 in full).
     whole = read_jsonl(f"run-{name}-{method}/log.jsonl")
     start = [] if method == "full" else ["--adapter", f"{name}/{method}"]
     split = train(name, f"{name}/rows.jsonl", f"run-{name}-{method}-split", method,
                   facts | {"batch_size": 1}, "--gradient-accumulation-steps", 3, *start)
     checks.close(f"{name} {method}: micro-batches of one document",
-                 [row["loss"] for row in split], [row["loss"] for row in whole], 2e-6)
+                 [row["loss"] for row in split], [row["loss"] for row in whole], 1e-5)
 
 
 def check_adapters_of_peft(checks, name, method):
