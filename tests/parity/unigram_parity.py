@@ -15,8 +15,9 @@ import time
 import unicodedata
 
 import sentencepiece
+import tokenizer_parity
 from checks import SHARED, Checks
-from tokenizer_parity import PROGRAMS, ROOT, chunks, code_points, frame, hone_ids, random_texts, shared_texts
+from tokenizer_parity import PROGRAMS, ROOT, chunks, code_points, encoder, frame, hone_ids, random_texts, shared_texts
 from tokenizers import Tokenizer
 
 T5 = f"{SHARED}/models/tiny-t5"
@@ -43,21 +44,9 @@ def unicode_texts(seed, count, extra=()):
             yield "".join(c for c in (chr(draw.randint(0, most)) for most in points) if unicodedata.category(c) != "Cs")
 
 
-def compare(checks, name, folder, peer, texts):
-    """peer: texts to ids. Returns texts and their ids."""
-    count, size, wrong, spent = 0, 0, [], 0.0
-    for batch in chunks(texts):
-        data = [text.encode() for text in batch]
-        found, _ = hone_ids(folder, data)
-        begin = time.perf_counter()
-        expected = peer(batch)
-        spent += time.perf_counter() - begin
-        wrong += [(text, ids, other) for text, ids, other in zip(batch, found, expected) if ids != other]
-        count += len(batch)
-        size += sum(map(len, data))
-    first = f", first {min(wrong, key=lambda w: len(w[0]))!r:.300}" if wrong else ""
-    checks.that(name, not wrong and count > 0, f"{count} texts, {size / 1e6:.1f} MB, {len(wrong)} differ{first}")
-    print(f"     (its maker: {size / spent / 1e6:.2f} MB/s)")
+def compare(checks, name, folder, encode, texts):
+    """Of ids alone: what normalization took does not come back."""
+    tokenizer_parity.compare(checks, name, folder, encode, texts, round_trip=False)
 
 
 def hone_decoded(folder, rows):
@@ -132,10 +121,6 @@ def check_kinds(checks, work):
             # HF tokenizers panics where normalization takes characters away before an added token.
             texts = (t for t in texts if not any(x in t for x in ("\u200b", "abcd", "\x01")))
         compare(checks, f"tokenizer.json: {name}", folder, encoder(Tokenizer.from_file(file)), texts)
-
-
-def encoder(peer):
-    return lambda texts: [e.ids for e in peer.encode_batch_fast(texts, add_special_tokens=False)]
 
 
 def check_json(checks, work):

@@ -27,18 +27,8 @@ static const char config[] =
 static hone_model *open_model(const char *feed_forward)
 {
     char text[1024];
-    hone_model *model;
-    hone_model_settings settings;
-    hone_option_set set = hone_model_option_set(&settings);
-    assert_ok(hone_folder_make(in_scratch("t5"), error));
     snprintf(text, sizeof text, config, feed_forward);
-    write_text(in_scratch("t5/config.json"), text);
-    assert_ok(hone_options_init(&set, error));
-    assert_ok(hone_options_set_text(&set, 1, "model", in_scratch("t5"), "", error));
-    assert_ok(hone_options_set_text(&set, 1, "init", "random", "", error));
-    assert_ok(hone_model_open(&settings, NULL, &model, error));
-    hone_options_deinit(&set);
-    return model;
+    return open_random_model(text);
 }
 
 /* Three documents of odd lengths. */

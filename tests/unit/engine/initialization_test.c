@@ -53,21 +53,6 @@ static const struct {
     {opt_config, "model.decoder.final_layer_norm.weight", 1, 0},
 };
 
-static hone_model *open_model(const char *config)
-{
-    hone_model *model;
-    hone_model_settings settings;
-    hone_option_set set = hone_model_option_set(&settings);
-    assert_ok(hone_folder_make(in_scratch("random"), error));
-    write_text(in_scratch("random/config.json"), config);
-    assert_ok(hone_options_init(&set, error));
-    assert_ok(hone_options_set_text(&set, 1, "model", in_scratch("random"), "", error));
-    assert_ok(hone_options_set_text(&set, 1, "init", "random", "", error));
-    assert_ok(hone_model_open(&settings, NULL, &model, error));
-    hone_options_deinit(&set);
-    return model;
-}
-
 static const hone_weight *find_weight(const hone_model *model, const char *name)
 {
     for (size_t i = 0; i < model->program.weight_count; i++)
@@ -99,7 +84,7 @@ static void random_weights_have_their_familys_spread(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        hone_model *model = open_model(expected[i].config);
+        hone_model *model = open_random_model(expected[i].config);
         check_weight(model, expected[i].weight, expected[i].mean, expected[i].deviation);
         hone_model_close(model);
     }

@@ -135,6 +135,21 @@ void deinit_settings(hone_run_settings *settings)
         hone_options_deinit(&sets[i]);
 }
 
+hone_model *open_random_model(const char *config)
+{
+    hone_model *model;
+    hone_model_settings settings;
+    hone_option_set set = hone_model_option_set(&settings);
+    assert_ok(hone_folder_make(in_scratch("random"), error));
+    write_text(in_scratch("random/config.json"), config);
+    assert_ok(hone_options_init(&set, error));
+    assert_ok(hone_options_set_text(&set, 1, "model", in_scratch("random"), "", error));
+    assert_ok(hone_options_set_text(&set, 1, "init", "random", "", error));
+    assert_ok(hone_model_open(&settings, NULL, &model, error));
+    hone_options_deinit(&set);
+    return model;
+}
+
 void write_byte_tokenizer(const char *folder)
 {
     static char text[8192];

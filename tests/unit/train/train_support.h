@@ -25,6 +25,8 @@ void assert_same_file(const char *a, const char *b);
 
 /* A folder with only a config.json: two layers, 97 tokens, 29 positions, dropout 0.1. */
 void write_model(const char *folder);
+/* A model with random weights, of a folder with this config.json alone. */
+hone_model *open_random_model(const char *config);
 /* The 256 bytes as byte-level BPE spells them, and no merges: every byte is a token. */
 void write_byte_tokenizer(const char *folder);
 /* Rows of ids of 3 to 17 tokens; every third has only its end trained on. */
