@@ -105,8 +105,7 @@ static hone_status isolate(void *context, const char *what, hone_compare_work_fn
                            void *argument, hone_error *error)
 {
     comparing *state = context;
-    end_line(state);
-    cli_progress_end(&state->progress);
+    leave(state);
     const cli_isolation isolation = {what, work, argument, leave, state};
     hone_status status = cli_isolate(&isolation, error);
     if (status == HONE_PEER && !state->quiet && isatty(STDERR_FILENO))

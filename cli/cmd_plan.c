@@ -82,8 +82,7 @@ const cli_command cli_plan = {
     .about = "Prints, in bytes, what hone train would allocate with the same options: the weights "
              "of the base, the parameters that are trained with their gradients and optimizer "
              "state, the values of the largest micro-batch, the cache and values of the "
-             "predictions that --eval-generate asks "
-             "for, and the data.",
+             "predictions that --eval-generate asks for, and the data.",
     .examples = "hone plan --model models/tiny-gpt2 --train data/demo/train.jsonl\n"
                 "hone plan --model models/tiny-gpt2 --train data/demo/train.jsonl \\\n"
                 "    --method full --batch-size 16 --gradient-checkpointing --json",

@@ -12,12 +12,12 @@ enum {
 
 /* So many rows of A and columns of B have their dot products summed together, as there are
  * registers for. The rows that are left go together, too, with one column at a time. */
-#if defined(__AVX512F__)
-enum { ROWS = 4, COLUMNS = 4 };
-#else
-enum { ROWS = 4, COLUMNS = 2 };
-#endif
-enum { BLOCK = ROWS * COLUMNS, AHEAD = 16 }; /* columns that are fetched before they are needed */
+enum {
+    ROWS = 4,
+    COLUMNS = VECTOR_LANES == 16 ? 4 : 2,
+    BLOCK = ROWS * COLUMNS,
+    AHEAD = 16 /* columns that are fetched before they are needed */
+};
 
 /* Constants of a caller become constants of what it calls. */
 #define INLINE static inline __attribute__((always_inline))

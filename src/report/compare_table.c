@@ -52,8 +52,6 @@ static const column_facts facts[] = {
 };
 enum { FACTS = sizeof facts / sizeof *facts };
 
-#define SIGNIFICANT 0.05 /* as in study/paired.h */
-
 const char *hone_metric_title(const char *name)
 {
     static const char *const titles[][2] = {{"rouge1", "ROUGE-1"},
@@ -160,7 +158,7 @@ static const char *mark_of(const hone_json *score)
 {
     const hone_json *test = hone_json_get(score, "against_copy");
     double p = number(test, "p_value"), difference = number(test, "difference");
-    if (!isfinite(p) || !isfinite(difference) || p >= SIGNIFICANT || difference == 0.0)
+    if (!isfinite(p) || !isfinite(difference) || p >= HONE_COMPARE_LEVEL || difference == 0.0)
         return "";
     return difference > 0.0 ? " \xE2\x96\xB2" : " \xE2\x96\xBC";
 }

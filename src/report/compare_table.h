@@ -16,6 +16,9 @@
 
 enum { HONE_CELL = 96 };
 
+/* A difference is shown when the p-value of its test is below this. */
+#define HONE_COMPARE_LEVEL 0.05
+
 typedef enum hone_compare_part {
     HONE_COMPARE_QUALITY,
     HONE_COMPARE_COSTS,

@@ -548,32 +548,37 @@ static hone_status test_row(comparing *c, size_t index, size_t from, const char 
     return status;
 }
 
-/* The metrics in which experiments are not shown to be better than the untouched model. */
-static hone_status note_no_gain(comparing *c, hone_error *error)
+/* "ROUGE-1, BLEU": the metrics in which a test does not show a gain over the untouched model. */
+static void name_no_gains(const hone_json *scores, char text[400])
+{
+    void *cursor = NULL;
+    const char *name;
+    hone_json *score;
+    text[0] = '\0';
+    while (scores != NULL && hone_json_next(scores, &cursor, &name, &score)) {
+        const hone_json *test = hone_json_get(score, "against_untouched");
+        double p = 1.0, gain = 0.0;
+        hone_json_real(hone_json_get(test, "p_value"), &p);
+        hone_json_real(hone_json_get(test, "difference"), &gain);
+        if (test == NULL || (gain > 0.0 && p < HONE_COMPARE_LEVEL))
+            continue;
+        size_t used = strlen(text);
+        snprintf(text + used, 400 - used, "%s%.40s", used > 0 ? ", " : "", hone_metric_title(name));
+    }
+}
+
+static hone_status note_no_gains(comparing *c, hone_error *error)
 {
     for (size_t i = 0; i < hone_json_size(c->rows); i++) {
-        const hone_json *row = hone_json_at(c->rows, i), *scores = hone_json_get(row, "scores");
-        void *cursor = NULL;
-        const char *name;
-        hone_json *score;
-        char text[400] = "";
-        while (scores != NULL && hone_json_next(scores, &cursor, &name, &score)) {
-            const hone_json *test = hone_json_get(score, "against_untouched");
-            double p = 1.0, gain = 0.0;
-            hone_json_real(hone_json_get(test, "p_value"), &p);
-            hone_json_real(hone_json_get(test, "difference"), &gain);
-            size_t used = strlen(text);
-            if (test != NULL && (gain <= 0.0 || p >= HONE_PAIRED_LEVEL))
-                snprintf(text + used, sizeof text - used, "%s%.40s", used > 0 ? ", " : "",
-                         hone_metric_title(name));
-        }
-        if (text[0] != '\0') {
-            char note[600];
-            snprintf(note, sizeof note,
-                     "%.100s is not shown to be better than the untouched model in %s (p >= %g).",
-                     text_of(row, "name"), text, HONE_PAIRED_LEVEL);
-            HONE_TRY(add_note(c, note, error));
-        }
+        const hone_json *row = hone_json_at(c->rows, i);
+        char names[400], note[600];
+        name_no_gains(hone_json_get(row, "scores"), names);
+        if (names[0] == '\0')
+            continue;
+        snprintf(note, sizeof note,
+                 "%.100s is not shown to be better than the untouched model in %s (p >= %g).",
+                 text_of(row, "name"), names, HONE_COMPARE_LEVEL);
+        HONE_TRY(add_note(c, note, error));
     }
     return HONE_OK;
 }
@@ -594,10 +599,10 @@ static hone_status test_rows(comparing *c, hone_error *error)
             "\xE2\x96\xB2 better, \xE2\x96\xBC worse than the copied words, p < %g in a "
             "paired bootstrap test over the predictions (Koehn 2004), two-sided, of each score "
             "by itself; without a mark no difference is shown. table.json has all p.",
-            HONE_PAIRED_LEVEL);
+            HONE_COMPARE_LEVEL);
         HONE_TRY(add_note(c, text, error));
     }
-    return untouched ? note_no_gain(c, error) : HONE_OK;
+    return untouched ? note_no_gains(c, error) : HONE_OK;
 }
 
 static hone_status write_table(comparing *c, bool whole, hone_error *error)

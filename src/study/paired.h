@@ -7,9 +7,6 @@
 
 #include <hone/score.h>
 
-/* A test is significant below this. */
-#define HONE_PAIRED_LEVEL 0.05
-
 /* Tests each metric of a row of the table against a baseline's row, by the paired bootstrap of
  * hone_scorer_compare, from the predictions.jsonl in their folders within `out`. Puts `key`:
  * {"difference", "low", "high", "p_value"} into the row's scores. *done says whether there was
