@@ -3,6 +3,7 @@ HF tokenizers, on the shared text, around every code point and on random strings
 
 Where the two differ from each other is counted and shown: hone follows the file that it reads.
 Takes a sample of the shared text, some 10 MB; HONE_PARITY_ALL=1 takes all of it.
+--speed FOLDER measures another T5 folder and checks nothing.
 """
 
 import os
@@ -16,6 +17,7 @@ import unicodedata
 
 import sentencepiece
 import tokenizer_parity
+import tokenizers
 from checks import SHARED, Checks
 from tokenizer_parity import PROGRAMS, ROOT, chunks, code_points, encoder, frame, hone_ids, random_texts, shared_texts
 from tokenizers import Tokenizer
@@ -148,26 +150,46 @@ def check_json(checks, work):
         print(f"     {text!r:.160}")
 
 
-def measure(work):
-    path = f"{work}/corpus"
-    texts = list(shared_texts())
-    size = sum(len(text.encode()) for text in texts)
-    with open(path, "wb") as file:
-        file.write(frame([text.encode() for text in texts]))
-    for name, folder in (("spiece.model", T5), ("tokenizer.json", f"{work}/saved")):
-        done = subprocess.run([f"{PROGRAMS}/tokenizer_bench", folder, path], capture_output=True, check=True, text=True).stdout
-        print(name, done.replace("\n", "; "))
-    peer = sentencepiece.SentencePieceProcessor(model_file=f"{T5}/spiece.model")
+def peer_seconds(texts, spiece, fast, threads):
+    """Of sentencepiece and of HF tokenizers."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
     begin = time.perf_counter()
-    for text in texts:
-        peer.encode(text)
-    print(f"sentencepiece {sentencepiece.__version__}, one thread: {size / (time.perf_counter() - begin) / 1e6:.2f} MB/s")
+    spiece.encode(texts, num_threads=threads)
+    between = time.perf_counter()
+    fast.encode_batch_fast(texts, add_special_tokens=False)
+    return between - begin, time.perf_counter() - between
+
+
+def measure(folder, work):
+    """Speed of hone on both files of a folder, and of their makers, on every shared text (hone, from an empty cache) and
+    on a sample (all of them, best of three)."""
+    from transformers import AutoTokenizer  # pylint: disable=import-outside-toplevel
+    fast = AutoTokenizer.from_pretrained(folder)
+    fast.save_pretrained(f"{work}/fast")
+    spiece = sentencepiece.SentencePieceProcessor(model_file=f"{folder}/spiece.model")
+    texts = list(shared_texts(1))
+    sample = texts[::11]
+    for name, part in (("all", texts), ("sample", sample)):
+        with open(f"{work}/{name}", "wb") as file:
+            file.write(frame([text.encode() for text in part]))
+    for name, source in (("spiece.model", folder), ("tokenizer.json", f"{work}/fast")):
+        for part, rounds in (("all", 1), ("sample", 3)):
+            done = subprocess.run([f"{PROGRAMS}/tokenizer_bench", source, f"{work}/{part}", str(rounds)], capture_output=True, check=True, text=True).stdout
+            print(f"{name} ({len(fast)} ids), {part}:", done.strip().replace("\n", "; "))
+    size = sum(len(text.encode()) for text in sample)
+    for threads in (1, 2):
+        rounds = [peer_seconds(sample, spiece, fast.backend_tokenizer, threads) for _ in range(3)]
+        rates = [size / min(column) / 1e6 for column in zip(*rounds)]
+        print(f"{threads} threads: sentencepiece {sentencepiece.__version__} {rates[0]:.2f} MB/s, HF tokenizers {tokenizers.__version__} {rates[1]:.2f} MB/s")
 
 
 def main():
     checks = Checks()
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     with tempfile.TemporaryDirectory(prefix="hone-unigram-") as work:
+        if "--speed" in sys.argv:
+            measure(sys.argv[-1], work)
+            return
         checks.part("kinds", check_kinds, work)
         if not os.path.isdir(T5):
             print(f"skipped: no {T5}")
@@ -175,7 +197,7 @@ def main():
             checks.part("spiece", check_spiece, work)
             checks.part("json", check_json, work)
             if "--fast" not in sys.argv:
-                measure(work)
+                measure(T5, work)
     checks.finish()
 
 
