@@ -5,6 +5,7 @@
 #include "stop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <hone/evaluate.h>
 #include <math.h>
 #include <string.h>
@@ -82,6 +83,28 @@ static hone_status open_logprobs(logprob_file *out, hone_error *error)
     return HONE_OK;
 }
 
+/* The name is there for good once its folder is synced; where folders can't be, there is nothing to
+ * do. */
+static bool sync_folder_of(const char *path)
+{
+    char folder[4096] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash != NULL)
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path);
+    int descriptor, result;
+    do
+        descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (descriptor < 0 && errno == EINTR);
+    if (descriptor < 0)
+        return false;
+    do
+        result = fsync(descriptor);
+    while (result != 0 && errno == EINTR);
+    bool synced = result == 0 || errno == EINVAL || errno == ENOTSUP;
+    close(descriptor);
+    return synced;
+}
+
 /* Ends the file. Whatever was not written well is removed. */
 static hone_status close_logprobs(logprob_file *out, hone_status status, hone_error *error)
 {
@@ -94,7 +117,7 @@ static hone_status close_logprobs(logprob_file *out, hone_status status, hone_er
         written = fsync(fileno(out->file)) == 0;
     written = fclose(out->file) == 0 && written;
     if (written && status == HONE_OK && temporary)
-        written = rename(out->temporary, out->path) == 0;
+        written = rename(out->temporary, out->path) == 0 && sync_folder_of(out->path);
     if (!written && status == HONE_OK)
         status = file_failed(out, error);
     if (status != HONE_OK && temporary)

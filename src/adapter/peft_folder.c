@@ -345,8 +345,7 @@ static bool is_json_text(const char *text)
     return true;
 }
 
-static hone_status write_config(const hone_adapter *adapter, const char *folder,
-                                const char *base_model, const char *task_type, hone_error *error)
+static char *config_text(const hone_adapter *adapter, const char *base_model, const char *task_type)
 {
     hone_peft_facts facts = {.base_model = base_model,
                              .task_type = task_type,
@@ -355,12 +354,25 @@ static hone_status write_config(const hone_adapter *adapter, const char *folder,
                              .feedforward = adapter->feedforward};
     if (base_model != NULL && !is_json_text(base_model))
         facts.base_model = NULL;
+    return hone_peft_config_text(&adapter->config, &facts);
+}
+
+/* Writes both files. The config of another adapter goes first: whatever happens in between, no
+ * tensors stand beside a foreign config, whose scale or modules could pass for theirs. */
+static hone_status write_folder(const entry_list *list, const hone_program *program,
+                                const char *folder, const char *config, hone_error *error)
+{
+    bool same = false;
     char *path = hone_path_join(folder, "adapter_config.json");
-    char *text = hone_peft_config_text(&adapter->config, &facts);
-    hone_status status = path != NULL && text != NULL
-                             ? hone_file_write(path, text, strlen(text), error)
-                             : hone_fail_memory(error, "adapter_config.json", 0);
-    hone_free(text);
+    if (path == NULL)
+        return hone_fail_memory(error, "path", 0);
+    hone_status status = hone_file_holds(path, config, strlen(config), &same, error);
+    if (status == HONE_OK && !same)
+        status = hone_file_remove(path, error);
+    if (status == HONE_OK)
+        status = write_tensors(list, program, folder, error);
+    if (status == HONE_OK && !same)
+        status = hone_file_write(path, config, strlen(config), error);
     hone_free(path);
     return status;
 }
@@ -376,10 +388,12 @@ hone_status hone_adapter_save(const hone_adapter *adapter, const hone_program *p
         status = check_finite(&program->weights[list.items[i].weight], list.items[i].key, error);
     if (status == HONE_OK)
         status = hone_folder_make(folder, error);
+    char *config = config_text(adapter, base_model, task_type);
+    if (status == HONE_OK && config == NULL)
+        status = hone_fail_memory(error, "adapter_config.json", 0);
     if (status == HONE_OK)
-        status = write_tensors(&list, program, folder, error);
-    if (status == HONE_OK)
-        status = write_config(adapter, folder, base_model, task_type, error);
+        status = write_folder(&list, program, folder, config, error);
+    hone_free(config);
     list_deinit(&list);
     return status;
 }

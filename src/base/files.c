@@ -11,15 +11,63 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define BUFFER ((size_t)1 << 20)
 
+/* ---- calls that a signal may interrupt ---------------------------------------------------- */
+
+static int open_file(const char *path, int flags)
+{
+    int descriptor;
+    do
+        descriptor = open(path, flags | O_CLOEXEC, 0666);
+    while (descriptor < 0 && errno == EINTR);
+    return descriptor;
+}
+
+/* Of a failed sync the system may have forgotten what it could not write: it is not tried again. */
+static bool sync_file(int descriptor)
+{
+    int result;
+    do
+        result = fsync(descriptor);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
+static bool cut_file(int descriptor, int64_t size)
+{
+    int result;
+    do
+        result = ftruncate(descriptor, size);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
+static DIR *open_folder(const char *path)
+{
+    DIR *folder;
+    do
+        folder = opendir(path);
+    while (folder == NULL && errno == EINTR);
+    return folder;
+}
+
+/* An interrupted close has closed. */
+static bool close_file(int descriptor)
+{
+    return close(descriptor) == 0 || errno == EINTR;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
 hone_status hone_file_open(const char *path, int *descriptor, int64_t *size, hone_error *error)
 {
     *descriptor = -1;
-    int opened = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    int opened = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (opened < 0)
         return hone_fail_errno(error, path, "cannot open");
     struct stat facts;
@@ -111,13 +159,17 @@ bool hone_folder_exists(const char *path)
     return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
+/* ---- writing ------------------------------------------------------------------------------ */
+
 static bool write_all(int descriptor, const char *data, size_t size)
 {
     while (size > 0) {
         ssize_t put = write(descriptor, data, size);
         if (put < 0 && errno == EINTR)
             continue;
-        if (put < 0)
+        if (put == 0)
+            errno = ENOSPC; /* as some systems tell it */
+        if (put <= 0)
             return false;
         data += put;
         size -= (size_t)put;
@@ -143,6 +195,54 @@ static void writer_release(hone_writer *writer)
     *writer = (hone_writer){.descriptor = -1};
 }
 
+static bool is_leftover_of(const char *name, const char *stem)
+{
+    size_t length = strlen(stem);
+    if (strncmp(name, stem, length) != 0 || strncmp(name + length, ".tmp.", 5) != 0)
+        return false;
+    const char *digits = name + length + 5;
+    return digits[0] != '\0' && digits[strspn(digits, "0123456789")] == '\0';
+}
+
+/* Whoever writes a temporary file holds its lock: one that nobody holds was left by a process that
+ * was killed. */
+static void remove_abandoned(const char *path)
+{
+    int descriptor = open_file(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+    if (descriptor < 0)
+        return;
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        unlink(path);
+    close(descriptor);
+}
+
+/* Removes what killed processes left of this file, as far as it can: what stays is in nobody's way.
+ */
+static hone_status sweep(const char *path, hone_error *error)
+{
+    const char *slash = strrchr(path, '/'), *stem = slash != NULL ? slash + 1 : path;
+    char *folder =
+        slash != NULL ? hone_strndup(path, (size_t)(slash - path) + 1) : hone_strdup(".");
+    if (folder == NULL)
+        return hone_fail_memory(error, path, strlen(path));
+    hone_status status = HONE_OK;
+    DIR *opened = open_folder(folder);
+    for (const struct dirent *entry; opened != NULL && (entry = readdir(opened)) != NULL;) {
+        if (!is_leftover_of(entry->d_name, stem))
+            continue;
+        char *found = hone_path_join(folder, entry->d_name);
+        if (found != NULL)
+            remove_abandoned(found);
+        else
+            status = hone_fail_memory(error, path, strlen(path));
+        hone_free(found);
+    }
+    if (opened != NULL)
+        closedir(opened);
+    hone_free(folder);
+    return status;
+}
+
 hone_status hone_writer_open(hone_writer *writer, const char *path, hone_error *error)
 {
     size_t length = strlen(path);
@@ -154,14 +254,20 @@ hone_status hone_writer_open(hone_writer *writer, const char *path, hone_error *
         writer_release(writer);
         return hone_fail_memory(error, path, BUFFER);
     }
+    hone_status swept = sweep(path, error);
+    if (swept != HONE_OK) {
+        writer_release(writer);
+        return swept;
+    }
     snprintf(writer->temporary, length + 32, "%s.tmp.%ld", path, (long)getpid());
-    writer->descriptor =
-        open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    writer->descriptor = open_file(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
     if (writer->descriptor < 0) {
         hone_status status = hone_fail_errno(error, path, "cannot create");
         writer_release(writer);
         return status;
     }
+    /* File systems that have no locks do without; nothing is swept there. */
+    (void)flock(writer->descriptor, LOCK_EX | LOCK_NB);
     return HONE_OK;
 }
 
@@ -197,15 +303,31 @@ hone_status hone_writer_put(hone_writer *writer, const void *data, size_t size, 
     return HONE_OK;
 }
 
-static hone_status sync_parent(const char *path, hone_error *error)
+/* A folder that may not be read can't be synced. */
+static hone_status sync_folder(const char *path, bool readable, hone_error *error)
+{
+    int descriptor = open_file(path, O_RDONLY | O_DIRECTORY);
+    if (descriptor < 0)
+        return errno == EACCES && !readable
+                   ? HONE_OK
+                   : hone_fail_errno(error, path, "cannot open the folder");
+    hone_status status = HONE_OK;
+    /* Some file systems have nothing to sync in a folder and say so. */
+    if (!sync_file(descriptor) && errno != EINVAL && errno != ENOTSUP)
+        status = hone_fail_errno(error, path, "cannot sync the folder");
+    close(descriptor);
+    return status;
+}
+
+static hone_status sync_parent(const char *path, bool readable, hone_error *error)
 {
     const char *slash = strrchr(path, '/');
     if (slash == NULL)
-        return hone_folder_sync(".", error);
+        return sync_folder(".", readable, error);
     char *folder = hone_strndup(path, slash > path ? (size_t)(slash - path) : 1);
     if (folder == NULL)
         return hone_fail_memory(error, path, strlen(path));
-    hone_status status = hone_folder_sync(folder, error);
+    hone_status status = sync_folder(folder, readable, error);
     hone_free(folder);
     return status;
 }
@@ -216,16 +338,16 @@ hone_status hone_writer_commit(hone_writer *writer, hone_error *error)
     if (writer->path == NULL || writer->descriptor < 0) {
         status = writer_gone(writer, error);
     } else if (!write_all(writer->descriptor, writer->buffer, writer->used) ||
-               fsync(writer->descriptor) != 0) {
+               !sync_file(writer->descriptor)) {
         status = writer_failed(writer, "cannot write", error);
     } else {
         int descriptor = writer->descriptor;
         writer->descriptor = -1;
-        if (close(descriptor) != 0 || rename(writer->temporary, writer->path) != 0) {
+        if (!close_file(descriptor) || rename(writer->temporary, writer->path) != 0) {
             status = hone_fail_errno(error, writer->path, "cannot finish writing");
             unlink(writer->temporary);
         } else {
-            status = sync_parent(writer->path, error);
+            status = sync_parent(writer->path, true, error);
         }
     }
     writer_release(writer);
@@ -260,9 +382,31 @@ hone_status hone_file_write(const char *path, const void *data, size_t size, hon
     return status;
 }
 
+hone_status hone_file_holds(const char *path, const void *data, size_t size, bool *holds,
+                            hone_error *error)
+{
+    struct stat facts;
+    char *text = NULL;
+    size_t found = 0;
+    *holds = false;
+    if (lstat(path, &facts) != 0 || !S_ISREG(facts.st_mode) || (size_t)facts.st_size != size)
+        return HONE_OK;
+    HONE_TRY(hone_file_load(path, size, &text, &found, error));
+    *holds = found == size && memcmp(text, data, size) == 0;
+    hone_free(text);
+    return HONE_OK;
+}
+
+hone_status hone_file_remove(const char *path, hone_error *error)
+{
+    if (unlink(path) == 0)
+        return sync_parent(path, true, error);
+    return errno == ENOENT ? HONE_OK : hone_fail_errno(error, path, "cannot remove");
+}
+
 hone_status hone_file_append(const char *path, const void *data, size_t size, hone_error *error)
 {
-    int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    int descriptor = open_file(path, O_WRONLY | O_APPEND | O_CREAT);
     if (descriptor < 0)
         return hone_fail_errno(error, path, "cannot open to append");
     struct stat before;
@@ -272,17 +416,68 @@ hone_status hone_file_append(const char *path, const void *data, size_t size, ho
     } else if (!write_all(descriptor, data, size)) {
         status = hone_fail_errno(error, path, "cannot append");
         /* A full disk must not leave half a record behind. */
-        if (ftruncate(descriptor, before.st_size) != 0)
+        if (!cut_file(descriptor, before.st_size))
             hone_error_append(error, "; the last line is incomplete");
     }
-    if (close(descriptor) != 0 && status == HONE_OK)
+    if (!close_file(descriptor) && status == HONE_OK)
         status = hone_fail_errno(error, path, "cannot append");
     return status;
 }
 
-static bool make_one(const char *path)
+hone_status hone_file_sync(const char *path, int64_t *size, hone_error *error)
 {
-    return mkdir(path, 0777) == 0 || hone_folder_exists(path);
+    *size = 0;
+    int descriptor = open_file(path, O_RDONLY | O_NONBLOCK);
+    if (descriptor < 0 && errno == ENOENT)
+        return HONE_OK;
+    if (descriptor < 0)
+        return hone_fail_errno(error, path, "cannot open");
+    struct stat facts;
+    hone_status status = HONE_OK;
+    /* A descriptor that is no file (EINVAL) has nothing to sync. */
+    if (fstat(descriptor, &facts) != 0 || (!sync_file(descriptor) && errno != EINVAL))
+        status = hone_fail_errno(error, path, "cannot sync");
+    else
+        *size = facts.st_size;
+    close(descriptor);
+    return status;
+}
+
+hone_status hone_file_cut(const char *path, int64_t size, hone_error *error)
+{
+    int descriptor = open_file(path, O_WRONLY | O_NONBLOCK);
+    if (descriptor < 0 && errno == ENOENT && size == 0)
+        return HONE_OK;
+    if (descriptor < 0)
+        return hone_fail_errno(error, path, "cannot open");
+    struct stat facts;
+    hone_status status = HONE_OK;
+    if (fstat(descriptor, &facts) != 0)
+        status = hone_fail_errno(error, path, "cannot stat");
+    else if (facts.st_size < size)
+        status = hone_fail_at(error, HONE_MISMATCH, path, -1, -1,
+                              "expected %lld bytes at least, found %lld", (long long)size,
+                              (long long)facts.st_size);
+    else if (!cut_file(descriptor, size))
+        status = hone_fail_errno(error, path, "cannot cut");
+    if (!close_file(descriptor) && status == HONE_OK)
+        status = hone_fail_errno(error, path, "cannot cut");
+    return status;
+}
+
+/* ---- folders ------------------------------------------------------------------------------ */
+
+/* A new folder is there for good once its parent is synced; parents that are not ours may be
+ * unreadable. */
+static hone_status make_one(const char *path, hone_error *error)
+{
+    if (mkdir(path, 0777) == 0)
+        return sync_parent(path, false, error);
+    int failure = errno;
+    if (hone_folder_exists(path))
+        return HONE_OK;
+    errno = failure;
+    return hone_fail_errno(error, path, "cannot make the folder");
 }
 
 hone_status hone_folder_make(const char *path, hone_error *error)
@@ -290,29 +485,23 @@ hone_status hone_folder_make(const char *path, hone_error *error)
     char *copy = hone_strdup(path);
     if (copy == NULL)
         return hone_fail_memory(error, path, strlen(path));
-    bool made = true;
-    for (char *slash = copy; made && *slash != '\0' && (slash = strchr(slash + 1, '/')) != NULL;) {
+    hone_status status = HONE_OK;
+    for (char *slash = copy; *slash != '\0' && (slash = strchr(slash + 1, '/')) != NULL;) {
         *slash = '\0';
-        made = make_one(copy);
+        status = make_one(copy, error);
         *slash = '/';
+        if (status != HONE_OK)
+            break;
     }
-    made = made && make_one(copy);
-    hone_status status = made ? HONE_OK : hone_fail_errno(error, path, "cannot make the folder");
+    if (status == HONE_OK)
+        status = make_one(copy, error);
     hone_free(copy);
     return status;
 }
 
 hone_status hone_folder_sync(const char *path, hone_error *error)
 {
-    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0)
-        return hone_fail_errno(error, path, "cannot open the folder");
-    hone_status status = HONE_OK;
-    /* Some file systems have nothing to sync in a folder and say so. */
-    if (fsync(descriptor) != 0 && errno != EINVAL && errno != ENOTSUP)
-        status = hone_fail_errno(error, path, "cannot sync the folder");
-    close(descriptor);
-    return status;
+    return sync_folder(path, true, error);
 }
 
 static int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *where)
@@ -339,7 +528,7 @@ hone_status hone_folder_list(const char *path, char ***names, size_t *count, hon
 {
     *names = NULL;
     *count = 0;
-    DIR *folder = opendir(path);
+    DIR *folder = open_folder(path);
     if (folder == NULL)
         return hone_fail_errno(error, path, "cannot list the folder");
     char **list = NULL;

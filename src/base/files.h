@@ -23,7 +23,8 @@ bool hone_folder_exists(const char *path);         /* a folder */
 bool hone_file_same(const char *a, const char *b); /* both exist and are one file or folder */
 
 /* A file being written beside its final name: "<path>.tmp.<pid>". Exactly one of commit and
- * abandon ends it; both accept a failed or zeroed writer. */
+ * abandon ends it; both accept a failed or zeroed writer. Opening removes what processes that were
+ * killed have left of the same file. */
 typedef struct hone_writer {
     char *path, *temporary;
     int descriptor;
@@ -42,9 +43,19 @@ hone_status hone_writer_rename(hone_writer *writer, const char *path, hone_error
 /* The three together. */
 hone_status hone_file_write(const char *path, const void *data, size_t size, hone_error *error);
 
+/* Whether the file is there with these bytes. */
+hone_status hone_file_holds(const char *path, const void *data, size_t size, bool *holds,
+                            hone_error *error);
+/* Removes a file, durably; fine when there is none. */
+hone_status hone_file_remove(const char *path, hone_error *error);
+
 /* Appends one record (a line with its newline) to a log with a single write. */
 hone_status hone_file_append(const char *path, const void *data, size_t size, hone_error *error);
-/* Makes a folder and its parents; fine when it exists. */
+/* Syncs a file and tells its size; 0 when there is none. */
+hone_status hone_file_sync(const char *path, int64_t *size, hone_error *error);
+/* Cuts a file to a size; one that is shorter is HONE_MISMATCH, none fits the size 0. */
+hone_status hone_file_cut(const char *path, int64_t size, hone_error *error);
+/* Makes a folder and its parents, durably; fine when it exists. */
 hone_status hone_folder_make(const char *path, hone_error *error);
 hone_status hone_folder_sync(const char *path, hone_error *error);
 hone_status hone_folder_remove(const char *path, hone_error *error); /* with all in it */

@@ -15,7 +15,21 @@ static const char *const companions[] = {"config.json",       "generation_config
 
 enum { COMPANION_LIMIT = 256 << 20 };
 
-static hone_status copy_companions(const hone_model *model, const char *folder, hone_error *error)
+/* Writes a companion. Where it changes what another model has left in the folder, that one's
+ * weights go first: whatever happens in between, no weights stand beside a foreign config.json. */
+static hone_status put_companion(const char *path, const char *weights, const char *text,
+                                 size_t size, hone_error *error)
+{
+    bool same;
+    HONE_TRY(hone_file_holds(path, text, size, &same, error));
+    if (same)
+        return HONE_OK;
+    HONE_TRY(hone_file_remove(weights, error));
+    return hone_file_write(path, text, size, error);
+}
+
+static hone_status copy_companions(const hone_model *model, const char *folder, const char *weights,
+                                   hone_error *error)
 {
     hone_status status = HONE_OK;
     for (size_t i = 0; i < sizeof companions / sizeof companions[0] && status == HONE_OK; i++) {
@@ -27,7 +41,7 @@ static hone_status copy_companions(const hone_model *model, const char *folder, 
         else if (hone_file_exists(from)) {
             status = hone_file_load(from, COMPANION_LIMIT, &text, &size, error);
             if (status == HONE_OK)
-                status = hone_file_write(to, text, size, error);
+                status = put_companion(to, weights, text, size, error);
         }
         hone_free(text);
         hone_free(from);
@@ -153,11 +167,12 @@ static hone_status write_folder(const hone_model *model, const char *folder, hon
         return hone_fail_at(error, HONE_USAGE, folder, -1, -1,
                             "the base model is in this folder and would be lost; choose another");
     HONE_TRY(hone_folder_make(folder, error));
-    HONE_TRY(copy_companions(model, folder, error));
     char *path = hone_path_join(folder, "model.safetensors");
     if (path == NULL)
         return hone_fail_memory(error, "path", 0);
-    hone_status status = write_weights(model, path, error);
+    hone_status status = copy_companions(model, folder, path, error);
+    if (status == HONE_OK)
+        status = write_weights(model, path, error);
     hone_free(path);
     return status;
 }

@@ -305,8 +305,8 @@ hone_status hone_checkpoint_find(const char *folder, char **path, hone_run_ident
     return status;
 }
 
-/* Renamed first, so that a kill while removing leaves a temporary folder, never half a checkpoint
- * under a checkpoint's name. */
+/* Renamed first, and for good, so that a kill or a loss of power while removing leaves a temporary
+ * folder, never half a checkpoint under a checkpoint's name. */
 static hone_status remove_checkpoint(const char *folder, int64_t step, hone_error *error)
 {
     char name[96];
@@ -317,6 +317,8 @@ static hone_status remove_checkpoint(const char *folder, int64_t step, hone_erro
         status = hone_fail_memory(error, "path", 0);
     else if (rename(path, aside) != 0)
         status = hone_fail_errno(error, path, "cannot remove the old checkpoint");
+    else if ((status = hone_folder_sync(folder, error)) != HONE_OK)
+        (void)rename(aside, path); /* it is whole still */
     else
         status = hone_folder_remove(aside, error);
     hone_free(aside);
@@ -324,16 +326,26 @@ static hone_status remove_checkpoint(const char *folder, int64_t step, hone_erro
     return status;
 }
 
-static bool belongs_to(const char *folder, int64_t step, const hone_run_identity *identity)
+/* Without a manifest that can be understood it belongs to nobody. That one can't be read is another
+ * matter. */
+static hone_status belongs_to(const char *folder, int64_t step, const hone_run_identity *identity,
+                              bool *ours, hone_error *error)
 {
     hone_json *root = NULL;
     hone_run_identity found;
+    *ours = false;
     char *path = step_path(folder, step);
-    bool ours = path != NULL && load_manifest(path, step, &root, &found, NULL) == HONE_OK &&
-                memcmp(&found, identity, sizeof found) == 0;
+    char *manifest = path != NULL ? hone_path_join(path, "manifest.json") : NULL;
+    hone_status status = HONE_OK;
+    if (manifest == NULL)
+        status = hone_fail_memory(error, "path", 0);
+    else if (hone_file_exists(manifest))
+        status = load_manifest(path, step, &root, &found, error);
+    *ours = root != NULL && memcmp(&found, identity, sizeof found) == 0;
     hone_json_free(root);
+    hone_free(manifest);
     hone_free(path);
-    return ours;
+    return status == HONE_IO || status == HONE_MEMORY ? status : HONE_OK;
 }
 
 hone_status hone_checkpoint_rotate(const char *folder, int64_t newest, int64_t limit,
@@ -345,7 +357,10 @@ hone_status hone_checkpoint_rotate(const char *folder, int64_t newest, int64_t l
     hone_status status = HONE_OK;
     int64_t kept = 1;
     for (size_t i = 0; i < count && status == HONE_OK; i++) {
-        if (steps[i] >= newest || !belongs_to(folder, steps[i], identity))
+        bool ours = false;
+        if (steps[i] < newest)
+            status = belongs_to(folder, steps[i], identity, &ours, error);
+        if (status != HONE_OK || !ours)
             continue;
         if (kept < limit)
             kept++;

@@ -7,13 +7,11 @@
 #include "train/leftovers.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,9 +29,7 @@ char *hone_run_folder_path(const hone_run_folder *folder, const char *name)
 static hone_status take_lock(hone_run_folder *folder, const char *config, hone_error *error)
 {
     const struct timespec moment = {.tv_nsec = 50000000};
-    folder->lock = open(config, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (folder->lock < 0)
-        return hone_fail_errno(error, config, "cannot open");
+    HONE_TRY(hone_file_open(config, &folder->lock, NULL, error));
     /* A process that has just been killed may take a moment to let go of it. */
     for (int tries = 0; flock(folder->lock, LOCK_EX | LOCK_NB) != 0; tries++) {
         if (errno != EWOULDBLOCK)
@@ -168,29 +164,6 @@ static hone_status append(const hone_run_folder *folder, hone_run_log log, const
     return status;
 }
 
-static hone_status cut(const char *path, int64_t size, hone_error *error)
-{
-    int descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0 && errno == ENOENT && size == 0)
-        return HONE_OK;
-    if (descriptor < 0)
-        return hone_fail_errno(error, path, "cannot open");
-    struct stat facts;
-    hone_status status = HONE_OK;
-    if (fstat(descriptor, &facts) != 0)
-        status = hone_fail_errno(error, path, "cannot stat");
-    else if (facts.st_size < size)
-        status = hone_fail_at(error, HONE_MISMATCH, path, -1, -1,
-                              "the log was cut after the checkpoint: expected %lld bytes at least, "
-                              "found %lld",
-                              (long long)size, (long long)facts.st_size);
-    else if (ftruncate(descriptor, size) != 0)
-        status = hone_fail_errno(error, path, "cannot cut back to the checkpoint");
-    if (close(descriptor) != 0 && status == HONE_OK)
-        status = hone_fail_errno(error, path, "cannot cut back to the checkpoint");
-    return status;
-}
-
 hone_status hone_run_logs_begin(const hone_run_folder *folder, const int64_t *sizes,
                                 hone_error *error)
 {
@@ -202,7 +175,9 @@ hone_status hone_run_logs_begin(const hone_run_folder *folder, const int64_t *si
         char *path = hone_run_folder_path(folder, hone_run_log_name(log));
         if (path == NULL)
             return hone_fail_memory(error, "path", 0);
-        hone_status status = cut(path, size, error);
+        hone_status status = hone_file_cut(path, size, error);
+        if (status == HONE_MISMATCH)
+            hone_error_append(error, "; the log was cut after the checkpoint");
         hone_free(path);
         char header[LINE];
         put_header(folder, log, header, sizeof header);
@@ -211,25 +186,6 @@ hone_status hone_run_logs_begin(const hone_run_folder *folder, const int64_t *si
         HONE_TRY(status);
     }
     return HONE_OK;
-}
-
-static hone_status sync_log(const char *path, int64_t *size, hone_error *error)
-{
-    *size = 0;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0 && errno == ENOENT)
-        return HONE_OK;
-    if (descriptor < 0)
-        return hone_fail_errno(error, path, "cannot open");
-    struct stat facts;
-    hone_status status = HONE_OK;
-    /* A descriptor that is no file (EINVAL) has nothing to sync. */
-    if (fstat(descriptor, &facts) != 0 || (fsync(descriptor) != 0 && errno != EINVAL))
-        status = hone_fail_errno(error, path, "cannot sync");
-    else
-        *size = facts.st_size;
-    close(descriptor);
-    return status;
 }
 
 hone_status hone_run_logs_sync(const hone_run_folder *folder, int64_t sizes[HONE_RUN_LOGS],
@@ -242,11 +198,12 @@ hone_status hone_run_logs_sync(const hone_run_folder *folder, int64_t sizes[HONE
         char *path = hone_run_folder_path(folder, hone_run_log_name((hone_run_log)i));
         if (path == NULL)
             return hone_fail_memory(error, "path", 0);
-        hone_status status = sync_log(path, &sizes[i], error);
+        hone_status status = hone_file_sync(path, &sizes[i], error);
         hone_free(path);
         HONE_TRY(status);
     }
-    return HONE_OK;
+    /* A log that has just begun is there for good with its name. */
+    return folder->path != NULL ? hone_folder_sync(folder->path, error) : HONE_OK;
 }
 
 /* ---- records ------------------------------------------------------------------------------ */

@@ -254,8 +254,14 @@ static hone_status finish(hone_trainer *t, hone_error *error)
 {
     const char *reason = t->state.ended_early ? "early stopping" : "finished";
     if (t->folder.path != NULL) {
-        HONE_TRY(hone_run_plot(&t->folder, error));
-        HONE_TRY(hone_trainer_summarize(t, reason, error));
+        /* Pictures are worth an error too, but not the fear that training was in vain. */
+        hone_status status = hone_run_plot(&t->folder, error);
+        if (status == HONE_OK)
+            status = hone_trainer_summarize(t, reason, error);
+        if (status != HONE_OK)
+            hone_error_append(error, "; all steps are done and the adapter is saved: go on with "
+                                     "the run by resume to make what is missing");
+        HONE_TRY(status);
     }
     t->finished = true;
     hone_trainer_tell(t, HONE_EVENT_END,

@@ -256,8 +256,14 @@ static hone_status go_on(hone_trainer *t, hone_error *error)
     HONE_TRY_GOTO(hone_checkpoint_find(folder, &path, &identity, error), done);
     HONE_TRY_GOTO(hone_trainer_prepare(t, error), done);
     HONE_TRY_GOTO(allocate(t, error), done);
-    if (path != NULL)
+    if (path != NULL) {
         HONE_TRY_GOTO(load_checkpoint(t, path, &identity, error), done);
+        /* What an interrupted rotation had yet to remove. */
+        HONE_TRY_GOTO(hone_checkpoint_rotate(folder, t->state.step,
+                                             t->settings.train.save_total_limit, &t->identity,
+                                             error),
+                      done);
+    }
     if (t->scorer != NULL)
         HONE_TRY_GOTO(hone_run_folder_add_columns(&t->folder, t->scorer, error), done);
     status = hone_run_logs_begin(&t->folder, path != NULL ? t->state.log_sizes : NULL, error);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -114,6 +115,87 @@ static void a_writer_replaces_the_file_only_on_commit(void **state)
     for (size_t i = 0; i < count; i++)
         assert_null(strstr(names[i], ".tmp."));
     hone_names_free(names, count);
+}
+
+/* A file of this name, held as by a process that writes it. */
+static int hold(const char *path)
+{
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    assert_true(descriptor >= 0);
+    assert_int_equal(flock(descriptor, LOCK_EX | LOCK_NB), 0);
+    return descriptor;
+}
+
+static void a_writer_removes_what_killed_ones_left_of_its_file(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"swept.tmp.", "swept.tmp.1x", "swept.tmp",
+                                         "swep.tmp.1", "swept2.tmp.1", "swept.tmp.2.bak"};
+    char held[300];
+    snprintf(held, sizeof held, "%s", in("swept.tmp.77"));
+    assert_int_equal(hone_file_append(in("swept.tmp.4000001"), "half", 4, NULL), HONE_OK);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_int_equal(hone_file_append(in(others[i]), "mine", 4, NULL), HONE_OK);
+    int descriptor = hold(held);
+    assert_int_equal(hone_file_write(in("swept"), "new", 3, NULL), HONE_OK);
+    assert_false(hone_file_exists(in("swept.tmp.4000001")));
+    assert_true(hone_file_exists(held)); /* another is writing it now */
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_true(hone_file_exists(in(others[i])));
+    close(descriptor);
+    assert_int_equal(hone_file_write(in("swept"), "newer", 5, NULL), HONE_OK);
+    assert_false(hone_file_exists(held));
+    assert_holds(in("swept"), "newer");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_int_equal(unlink(in(others[i])), 0);
+}
+
+static void a_writer_holds_its_file(void **state)
+{
+    (void)state;
+    hone_writer writer;
+    assert_int_equal(hone_writer_open(&writer, in("held"), NULL), HONE_OK);
+    int found = open(writer.temporary, O_RDONLY | O_CLOEXEC);
+    assert_true(found >= 0 && flock(found, LOCK_EX | LOCK_NB) != 0);
+    close(found);
+    assert_int_equal(hone_writer_commit(&writer, NULL), HONE_OK);
+    assert_holds(in("held"), "");
+}
+
+static void files_are_compared_cut_and_removed(void **state)
+{
+    (void)state;
+    hone_error error;
+    bool holds;
+    int64_t size;
+    assert_int_equal(hone_file_write(in("cut"), "0123456789", 10, NULL), HONE_OK);
+    static const struct {
+        const char *name, *text;
+        bool holds;
+    } cases[] = {{"cut", "0123456789", true},
+                 {"cut", "0123456780", false},
+                 {"cut", "012345678", false},
+                 {"nothing", "", false},
+                 {".", "", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(hone_file_holds(in(cases[i].name), cases[i].text, strlen(cases[i].text),
+                                         &holds, &error),
+                         HONE_OK);
+        assert_int_equal(holds, cases[i].holds);
+    }
+    assert_int_equal(hone_file_sync(in("cut"), &size, &error), HONE_OK);
+    assert_int_equal(size, 10);
+    assert_int_equal(hone_file_cut(in("cut"), 4, &error), HONE_OK);
+    assert_holds(in("cut"), "0123");
+    assert_int_equal(hone_file_cut(in("cut"), 5, &error), HONE_MISMATCH);
+    assert_non_null(strstr(error.message, "expected 5 bytes at least, found 4"));
+    assert_int_equal(hone_file_remove(in("cut"), &error), HONE_OK);
+    assert_false(hone_file_exists(in("cut")));
+    assert_int_equal(hone_file_remove(in("cut"), &error), HONE_OK);
+    assert_int_equal(hone_file_cut(in("cut"), 0, &error), HONE_OK);
+    assert_int_equal(hone_file_cut(in("cut"), 1, &error), HONE_IO);
+    assert_int_equal(hone_file_sync(in("cut"), &size, &error), HONE_OK);
+    assert_int_equal(size, 0);
 }
 
 static void a_writer_can_change_its_name(void **state)
@@ -238,6 +320,9 @@ int main(void)
         cmocka_unit_test(refuses_folders_pipes_and_missing_files),
         cmocka_unit_test(a_read_past_the_end_names_what_is_missing),
         cmocka_unit_test(a_writer_replaces_the_file_only_on_commit),
+        cmocka_unit_test(a_writer_removes_what_killed_ones_left_of_its_file),
+        cmocka_unit_test(a_writer_holds_its_file),
+        cmocka_unit_test(files_are_compared_cut_and_removed),
         cmocka_unit_test(a_writer_can_change_its_name),
         cmocka_unit_test(large_writes_keep_their_order),
         cmocka_unit_test(a_failed_or_zeroed_writer_ends_without_harm),
