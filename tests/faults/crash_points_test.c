@@ -2,6 +2,7 @@
  * is there, and the same work begun again ends with the bytes of work that nothing disturbed. */
 #include "fault_scenes.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -97,6 +98,52 @@ static void what_a_full_run_writes_besides_is_no_exception(void **state)
     crash_scene(SCENE_FULL, options.all ? 1 : 17, false);
 }
 
+/* ---- twice -------------------------------------------------------------------------------- */
+
+/* What happens while the work is begun again: a kill, or an error. */
+static bool crash_twice(const void *context, const place *where, size_t index, char *why,
+                        size_t size)
+{
+    const crashing *c = context;
+    const char *plan = c->crashes[index].plan;
+    char second[64], found[WHY / 2] = "";
+    program_run first, then;
+    scene_reset(c->r, where);
+    scene_start(c->r, where, plan, &first);
+    /* Early calls are those of going on, whatever is left to do. */
+    int failures[] = {ENOSPC, EIO};
+    unsigned long long at = 1 + index * index * 7 % 97;
+    if (index % 2 == 0)
+        snprintf(second, sizeof second, "kill-before %llu", at);
+    else
+        snprintf(second, sizeof second, "fail %llu %d 0", at, failures[index / 2 % 2]);
+    scene_start(c->r, where, second, &then);
+    bool well = first.code == 137 && (then.code == 137 || then.code == 4 || then.code == 0);
+    if (!well)
+        snprintf(found, sizeof found, "exit codes %d and %d: %s", first.code, then.code, then.said);
+    well = well && scene_keeps_checkpoints(c->r, where, first.said, found, sizeof found) &&
+           scene_recovers(c->r, where, found, sizeof found);
+    if (!well)
+        snprintf(why, size, "%s, then %s (%s): %s", plan, second, then.path, found);
+    program_free(&first);
+    program_free(&then);
+    return well;
+}
+
+static void going_on_may_be_interrupted_too(void **state)
+{
+    (void)state;
+    rehearsal r;
+    rehearse(SCENE_TRAIN, &r);
+    crashing c = {.r = &r};
+    find_crashes(&c, options.all ? 1 : 23, false);
+    size_t failed = cases_run("twice", c.count, r.inputs, crash_twice, &c);
+    printf("twice: %zu cases, %zu states recovered from\n", c.count, seen_count());
+    free(c.crashes);
+    rehearsal_free(&r);
+    assert_int_equal(failed, 0);
+}
+
 static void outputs_are_whole_or_as_they_were(void **state)
 {
     (void)state;
@@ -115,6 +162,7 @@ static int run_all(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(training_goes_on_from_wherever_it_was_killed),
         cmocka_unit_test(what_a_full_run_writes_besides_is_no_exception),
+        cmocka_unit_test(going_on_may_be_interrupted_too),
         cmocka_unit_test(outputs_are_whole_or_as_they_were),
         cmocka_unit_test(a_comparison_goes_on_from_wherever_it_was_killed),
     };

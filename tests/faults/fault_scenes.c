@@ -59,7 +59,8 @@ static const scene scenes[SCENES] = {
                                  " out/logprobs.jsonl" COMMON,
                         .before = "eval --model base --adapter adapter --data valid.jsonl"
                                   " --logprobs out/logprobs.jsonl" COMMON,
-                        .ignored = logprobs_left},
+                        .ignored = logprobs_left,
+                        .by_stdio = true},
     [SCENE_PLOT] = {.name = "report", .first = "report run --out out/page.html"},
     [SCENE_COMPARE] = {.name = "compare",
                        .first =

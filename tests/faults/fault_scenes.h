@@ -14,6 +14,7 @@ typedef struct scene {
     const char *const *ignored;   /* patterns of what holds times */
     const char *before;           /* a command that makes what is overwritten, or NULL */
     const char *config, *weights; /* files that must never be of two makers; or NULL */
+    bool by_stdio; /* which gives up when it is interrupted, and knows no write of nothing */
 } scene;
 
 enum {

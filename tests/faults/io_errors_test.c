@@ -23,7 +23,10 @@ enum {
     FILLING = KIND(CREATE) | KIND(WRITE) | KIND(SYNC) | KIND(CLOSE) | KIND(MKDIR),
     ACCESSING = OPENING | NAMING | REMOVING,
     CHANGING = KIND(CREATE) | KIND(CUT) | NAMING | REMOVING,
-    ALL_KINDS = (1u << IO_KINDS) - 1
+    ALL_KINDS = (1u << IO_KINDS) - 1,
+    /* Without these nothing is known to be written. Others may have been for tidiness alone. */
+    NEEDED = KIND(CREATE) | KIND(WRITE) | KIND(SYNC) | KIND(CUT) | KIND(CLOSE) | KIND(RENAME) |
+             KIND(EXCHANGE)
 };
 
 /* `lasting`: the calls that go on failing, if it lasts. `carried`: no reason to fail. */
@@ -91,13 +94,15 @@ static void find_faults(failing_scene *s, size_t every)
         for (size_t which = 0; which < FAILINGS; which++)
             for (int on = 0; on < 2; on++) {
                 unsigned kinds = on ? failings[which].lasting : failings[which].kinds;
+                if (s->r->scene->by_stdio && failings[which].number == EINTR)
+                    continue;
                 if ((kinds >> record->kind & 1) != 0 && turn++ % every == 0)
                     add_failing(s, record, which, on != 0);
             }
         if (record->kind == IO_WRITE && record->size > 1) {
             if (turn++ % every == 0)
                 add_write(s, record, "short", true);
-            if (turn++ % every == 0)
+            if (!s->r->scene->by_stdio && turn++ % every == 0)
                 add_write(s, record, "zero", false);
         }
     }
@@ -186,6 +191,9 @@ static bool fail_and_recover(const void *context, const place *where, size_t ind
     if (run.faults == 0) {
         snprintf(found, sizeof found, "no fault was made");
         well = false;
+    } else if (run.code == 0 && f->failure != 0 && (NEEDED >> run.kind & 1) != 0) {
+        snprintf(found, sizeof found, "exit code 0, whatever the call said");
+        well = false;
     } else if (run.code == 0) {
         tree now;
         char what[WHY / 2] = "";
@@ -229,7 +237,7 @@ static void training_tells_every_error_and_loses_nothing(void **state)
 static void so_does_what_a_full_run_writes_besides(void **state)
 {
     (void)state;
-    fail_scene(SCENE_FULL, options.all ? 5 : 211);
+    fail_scene(SCENE_FULL, options.all ? 11 : 211);
 }
 
 static void outputs_are_whole_or_as_they_were(void **state)
@@ -242,7 +250,7 @@ static void outputs_are_whole_or_as_they_were(void **state)
 static void a_comparison_tells_every_error(void **state)
 {
     (void)state;
-    fail_scene(SCENE_COMPARE, options.all ? 97 : 3989);
+    fail_scene(SCENE_COMPARE, options.all ? 211 : 3989);
 }
 
 static int run_all(void)

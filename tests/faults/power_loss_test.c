@@ -158,7 +158,7 @@ static void training_survives_any_loss(void **state)
 static void so_does_what_a_full_run_writes_besides(void **state)
 {
     (void)state;
-    lose_scene(SCENE_FULL, options.all ? 20 : 7, options.all ? 20 : 1);
+    lose_scene(SCENE_FULL, options.all ? 12 : 7, options.all ? 12 : 1);
 }
 
 static void outputs_are_whole_or_as_they_were(void **state)
