@@ -7,6 +7,7 @@
 #include <string.h>
 
 static int level;
+static bool bf16_dots;
 
 static void detect(void)
 {
@@ -21,14 +22,27 @@ static void detect(void)
         level = 0;
     if (limit != NULL && strcmp(limit, "v3") == 0 && level > 1)
         level = 1;
+    bf16_dots = level == 2 && __builtin_cpu_supports("avx512bf16") &&
+                (limit == NULL || strcmp(limit, "v4") != 0);
 #endif
+}
+
+static void detect_once(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, detect);
 }
 
 int hone_isa_level(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, detect);
+    detect_once();
     return level;
+}
+
+bool hone_isa_bf16_dots(void)
+{
+    detect_once();
+    return bf16_dots;
 }
 
 const char *hone_isa_name(void)

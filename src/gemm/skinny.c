@@ -5,19 +5,16 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 
-#include <string.h>
-
 enum {
-    SLAB_BYTES = 512 << 10,
-    MOST_SLABS = 8,
+    PANEL_COLUMNS = 96, /* at most */
+    PANELS = 8,         /* as many, where they have fewer columns */
     DOTS_BYTES = 256 << 10,
-    PUT_COLUMNS = 512,
-    LINE = 16, /* floats of a line of the cache */
-    APART = 16 /* floats: rows whose distance is a power of two would share places in a cache */
+    APART = 32 /* elements: rows whose distance is a power of two would share places in a cache */
 };
 
 #if defined(__x86_64__)
-extern const hone_skinny_kernels hone_skinny_v2, hone_skinny_v3, hone_skinny_v4;
+extern const hone_skinny_kernels hone_skinny_v2, hone_skinny_v3, hone_skinny_v4,
+    hone_skinny_v4_bf16;
 #else
 extern const hone_skinny_kernels hone_skinny_base;
 #endif
@@ -27,7 +24,7 @@ static const hone_skinny_kernels *choose(void)
 #if defined(__x86_64__)
     static const hone_skinny_kernels *const kernels[] = {&hone_skinny_v2, &hone_skinny_v3,
                                                          &hone_skinny_v4};
-    return kernels[hone_isa_level()];
+    return hone_isa_bf16_dots() ? &hone_skinny_v4_bf16 : kernels[hone_isa_level()];
 #else
     return &hone_skinny_base;
 #endif
@@ -36,62 +33,31 @@ static const hone_skinny_kernels *choose(void)
 typedef struct job {
     const hone_product *product;
     const hone_skinny_kernels *kernels;
-    float *x, *sums; /* (m, x_stride); (slabs, m, sums_stride) */
-    int64_t x_stride, sums_stride, slabs, columns;
+    void *x;
+    float *sums;
+    int64_t x_stride, sums_stride, columns; /* columns of a task */
 } job;
 
-void hone_skinny_put(const hone_product *p, int64_t row, int64_t column, const float *sums,
-                     int64_t n)
+static void panel_task(void *context, int64_t task, int thread)
 {
-    for (int64_t j = 0; j < n; j++) {
-        float value = sums[j] + (p->bias != NULL ? p->bias[column + j] : 0.0f);
-        int64_t at = row * p->c_stride + column + j;
-        if (p->c_dtype == HONE_BF16) {
-            uint16_t *c = p->c;
-            c[at] = hone_f32_to_bf16(p->accumulate ? hone_bf16_to_f32(c[at]) + value : value);
-        } else {
-            float *c = p->c;
-            c[at] = p->accumulate ? c[at] + value : value;
-        }
-    }
+    (void)thread;
+    const job *j = context;
+    int64_t n = j->product->n, first = task * j->columns, last = first + j->columns;
+    j->kernels->panel(j->product, j->x, j->x_stride, first, last < n ? last : n, j->sums + first,
+                      j->sums_stride);
 }
 
 static void dots_task(void *context, int64_t task, int thread)
 {
     (void)thread;
     const job *j = context;
-    int64_t first = task * j->columns, last = first + j->columns;
-    j->kernels->dots(j->product, j->x, j->x_stride, first,
-                     last < j->product->n ? last : j->product->n);
+    int64_t n = j->product->n, first = task * j->columns, last = first + j->columns;
+    j->kernels->dots(j->product, j->x, j->x_stride, first, last < n ? last : n);
 }
 
-static void slab_task(void *context, int64_t task, int thread)
+static int64_t padded(int64_t length)
 {
-    (void)thread;
-    const job *j = context;
-    const hone_product *p = j->product;
-    j->kernels->slab(p, j->x, j->x_stride, p->k * task / j->slabs, p->k * (task + 1) / j->slabs,
-                     j->sums + task * p->m * j->sums_stride, j->sums_stride);
-}
-
-/* Adds the slabs' sums, in order. */
-static void finish_task(void *context, int64_t task, int thread)
-{
-    (void)thread;
-    const job *j = context;
-    const hone_product *p = j->product;
-    int64_t column = task * PUT_COLUMNS;
-    int64_t n = p->n - column < PUT_COLUMNS ? p->n - column : PUT_COLUMNS;
-    for (int64_t row = 0; row < p->m; row++) {
-        float total[PUT_COLUMNS];
-        memcpy(total, j->sums + row * j->sums_stride + column, (size_t)n * sizeof(float));
-        for (int64_t s = 1; s < j->slabs; s++) {
-            const float *sums = j->sums + (s * p->m + row) * j->sums_stride + column;
-            for (int64_t i = 0; i < n; i++)
-                total[i] += sums[i];
-        }
-        hone_skinny_put(p, row, column, total, n);
-    }
+    return (length + HONE_SKINNY_PAD - 1) / HONE_SKINNY_PAD * HONE_SKINNY_PAD;
 }
 
 bool hone_skinny_matmul(const hone_product *p)
@@ -100,28 +66,23 @@ bool hone_skinny_matmul(const hone_product *p)
     if (p->m > HONE_SKINNY_ROWS || p->a.column_stride != 1 || p->a.dtype != p->b.dtype ||
         (!by_rows && p->b.row_stride != 1) || p->k <= 0)
         return false;
-    job j = {.product = p, .kernels = choose()};
-    j.x_stride = (p->k + HONE_SKINNY_PAD - 1) / HONE_SKINNY_PAD * HONE_SKINNY_PAD + APART;
-    j.sums_stride = (p->n + LINE - 1) / LINE * LINE + APART;
-    int64_t element = (int64_t)hone_dtype_size(p->b.dtype);
+    job j = {.product = p, .kernels = choose(), .x_stride = padded(p->k) + APART};
     if (by_rows) {
-        j.slabs = p->k * p->n * element / SLAB_BYTES;
-        j.slabs = j.slabs < 1 ? 1 : j.slabs > MOST_SLABS ? MOST_SLABS : j.slabs;
-        j.slabs = j.slabs < p->k ? j.slabs : p->k;
-    }
-    j.x = hone_alloc((size_t)(p->m * (j.x_stride + j.slabs * j.sums_stride)) * sizeof(float));
-    if (j.x == NULL)
-        return false;
-    j.sums = j.x + p->m * j.x_stride;
-    j.kernels->spread(p, j.x, j.x_stride);
-    if (by_rows) {
-        hone_parallel_run(j.slabs, slab_task, &j);
-        hone_parallel_run((p->n + PUT_COLUMNS - 1) / PUT_COLUMNS, finish_task, &j);
+        j.sums_stride = padded(p->n) + APART;
+        j.columns = padded((p->n + PANELS - 1) / PANELS);
+        j.columns = j.columns < PANEL_COLUMNS ? j.columns : PANEL_COLUMNS;
     } else {
-        j.columns = DOTS_BYTES / (p->k * element);
+        j.columns = DOTS_BYTES / (p->k * (int64_t)hone_dtype_size(p->b.dtype));
         j.columns = j.columns > 8 ? j.columns : 8;
-        hone_parallel_run((p->n + j.columns - 1) / j.columns, dots_task, &j);
     }
-    hone_free(j.x);
+    size_t floats = (size_t)(p->m * (j.x_stride + j.sums_stride));
+    char *block = hone_alloc(floats * sizeof(float) + HONE_ALIGNMENT);
+    if (block == NULL)
+        return false;
+    j.x = block + (HONE_ALIGNMENT - (uintptr_t)block % HONE_ALIGNMENT);
+    j.sums = (float *)j.x + p->m * j.x_stride;
+    j.kernels->spread(p, j.x, j.x_stride);
+    hone_parallel_run((p->n + j.columns - 1) / j.columns, by_rows ? panel_task : dots_task, &j);
+    hone_free(block);
     return true;
 }
