@@ -338,35 +338,17 @@ static void put_result(columns to, int64_t row, float *from, int64_t size, float
 /* A few queries against a cache: sums in one fixed order, whatever else is decoded. */
 static void few_queries(const attention *a, const head_rows *h, int64_t head, const workspace *w)
 {
-    int64_t size = a->size;
+    int64_t size = a->size, element = (int64_t)hone_dtype_size(h->dtype);
     columns out = {a->run->out[0], head * size};
-    float *q = w->results, *row = w->results + padded(size), *y = row + padded(size);
+    float *q = w->results, *y = q + padded(size);
     for (int64_t i = 0; i < h->queries; i++) {
         int64_t visible = visible_keys(a, h, i);
         score_row s = find_scores(a, h, head, i, w->scores, padded(visible));
         load_floats(h->dtype, row_at(h, h->q, i, h->q_stride), q, size);
-        for (int64_t j = 0; j < visible; j++) {
-            const void *at = row_at(h, h->k, j, h->k_stride);
-            const float *k = at;
-            if (h->dtype != HONE_F32) {
-                load_floats(h->dtype, at, row, size);
-                k = row;
-            }
-            s.scores[j] = row_dot(q, k, size);
-        }
+        dot_keys(h->dtype, q, h->k, h->k_stride * element, visible, size, s.scores);
         float sum;
         exponential_row(&s, HONE_F32, &sum);
-        memset(y, 0, (size_t)size * sizeof(float));
-        for (int64_t j = 0; j < visible; j++) {
-            const void *at = row_at(h, h->v, j, h->v_stride);
-            const float *v = at;
-            if (h->dtype != HONE_F32) {
-                load_floats(h->dtype, at, row, size);
-                v = row;
-            }
-            for (int64_t d = 0; d < size; d++)
-                y[d] += s.scores[j] * v[d];
-        }
+        sum_values(h->dtype, s.scores, h->v, h->v_stride * element, visible, size, y);
         put_result(out, h->first + i, y, size, 1.0f / sum);
     }
 }

@@ -73,6 +73,92 @@ static inline void gradient_row(const score_row *row, float lse, float sum, hone
     }
 }
 
+/* ---- a few queries against a cache -------------------------------------------------------- */
+
+#define CONSTANT_TYPE static inline __attribute__((always_inline)) /* callers give a constant */
+
+CONSTANT_TYPE vec lanes_at(hone_dtype type, const void *row, int64_t i)
+{
+    return type == HONE_BF16 ? vec_load_bf16((const uint16_t *)row + i)
+                             : vec_load((const float *)row + i);
+}
+
+CONSTANT_TYPE float element_at(hone_dtype type, const void *row, int64_t i)
+{
+    return type == HONE_BF16 ? hone_bf16_to_f32(((const uint16_t *)row)[i])
+                             : ((const float *)row)[i];
+}
+
+/* Dot products of a query with keys that lie `stride` bytes apart. Four go together, the last one
+ * again where there are fewer: `scores` has room for whole fours. */
+CONSTANT_TYPE void dot_keys_of(hone_dtype type, const float *q, const char *keys, int64_t stride,
+                               int64_t count, int64_t size, float *scores)
+{
+    for (int64_t j = 0; j < count; j += 4) {
+        const char *key[4];
+        vec sum[4] = {{0}};
+        float total[4];
+        for (int c = 0; c < 4; c++)
+            key[c] = keys + (j + c < count ? j + c : count - 1) * stride;
+        int64_t d = 0;
+        for (; d + LANES <= size; d += LANES) {
+            vec part = vec_load(q + d);
+            for (int c = 0; c < 4; c++)
+                sum[c] += part * lanes_at(type, key[c], d);
+        }
+        vec_sum4(sum, total);
+        for (; d < size; d++)
+            for (int c = 0; c < 4; c++)
+                total[c] += q[d] * element_at(type, key[c], d);
+        memcpy(scores + j, total, sizeof total);
+    }
+}
+
+static inline void dot_keys(hone_dtype type, const float *q, const char *keys, int64_t stride,
+                            int64_t count, int64_t size, float *scores)
+{
+    if (type == HONE_BF16)
+        dot_keys_of(HONE_BF16, q, keys, stride, count, size, scores);
+    else
+        dot_keys_of(HONE_F32, q, keys, stride, count, size, scores);
+}
+
+/* y = the values, `stride` bytes apart, times their factors, summed in their order. */
+CONSTANT_TYPE void sum_values_of(hone_dtype type, const float *factors, const char *values,
+                                 int64_t stride, int64_t count, int64_t size, float *y)
+{
+    enum { TOGETHER = 4 };
+    int64_t d = 0;
+    for (; d + TOGETHER * LANES <= size; d += TOGETHER * LANES) {
+        vec sum[TOGETHER] = {{0}};
+        for (int64_t j = 0; j < count; j++)
+            for (int c = 0; c < TOGETHER; c++)
+                sum[c] += factors[j] * lanes_at(type, values + j * stride, d + c * LANES);
+        for (int c = 0; c < TOGETHER; c++)
+            vec_store(y + d + c * LANES, sum[c]);
+    }
+    for (; d + LANES <= size; d += LANES) {
+        vec sum = {0};
+        for (int64_t j = 0; j < count; j++)
+            sum += factors[j] * lanes_at(type, values + j * stride, d);
+        vec_store(y + d, sum);
+    }
+    for (; d < size; d++) {
+        y[d] = 0;
+        for (int64_t j = 0; j < count; j++)
+            y[d] += factors[j] * element_at(type, values + j * stride, d);
+    }
+}
+
+static inline void sum_values(hone_dtype type, const float *factors, const char *values,
+                              int64_t stride, int64_t count, int64_t size, float *y)
+{
+    if (type == HONE_BF16)
+        sum_values_of(HONE_BF16, factors, values, stride, count, size, y);
+    else
+        sum_values_of(HONE_F32, factors, values, stride, count, size, y);
+}
+
 /* A row of f32 results to their type, in place. */
 static inline void narrow_row(float *row, int64_t keys, hone_dtype type)
 {
