@@ -95,7 +95,7 @@ static void training_goes_on_from_wherever_it_was_killed(void **state)
 static void what_a_full_run_writes_besides_is_no_exception(void **state)
 {
     (void)state;
-    crash_scene(SCENE_FULL, options.all ? 1 : 17, false);
+    crash_scene(SCENE_FULL, options.all ? 1 : 29, false);
 }
 
 /* ---- twice -------------------------------------------------------------------------------- */
@@ -136,7 +136,7 @@ static void going_on_may_be_interrupted_too(void **state)
     rehearsal r;
     rehearse(SCENE_TRAIN, &r);
     crashing c = {.r = &r};
-    find_crashes(&c, options.all ? 1 : 23, false);
+    find_crashes(&c, options.all ? 1 : 41, false);
     size_t failed = cases_run("twice", c.count, r.inputs, crash_twice, &c);
     printf("twice: %zu cases, %zu states recovered from\n", c.count, seen_count());
     free(c.crashes);
@@ -154,7 +154,7 @@ static void outputs_are_whole_or_as_they_were(void **state)
 static void a_comparison_goes_on_from_wherever_it_was_killed(void **state)
 {
     (void)state;
-    crash_scene(SCENE_COMPARE, options.all ? 11 : 211, false);
+    crash_scene(SCENE_COMPARE, options.all ? 11 : 307, false);
 }
 
 static int run_all(void)

@@ -37,7 +37,7 @@ static const scene scenes[SCENES] = {
     [SCENE_FULL] = {.name = "full training with samples and predictions",
                     .first = "train --model base --method full --train train.jsonl --split 0.3"
                              " --batch-size 2 --out out/deep/er/run --max-steps 2 --eval-steps 1"
-                             " --save-steps 1 --save-total-limit 1 --sample-steps 1"
+                             " --save-steps 1 --save-total-limit 1 --sample-steps 2"
                              " --eval-generate 2 --max-new-tokens 2 --metrics rouge1" COMMON,
                     .again = "train --resume out/deep/er/run",
                     .marker = "deep/er/run/config.yaml",

@@ -152,20 +152,20 @@ static void lose_scene(int number, int variants, int resumed)
 static void training_survives_any_loss(void **state)
 {
     (void)state;
-    lose_scene(SCENE_TRAIN, 24, options.all ? 24 : 6);
+    lose_scene(SCENE_TRAIN, options.all ? 24 : 12, options.all ? 24 : 5);
 }
 
 static void so_does_what_a_full_run_writes_besides(void **state)
 {
     (void)state;
-    lose_scene(SCENE_FULL, options.all ? 12 : 7, options.all ? 12 : 1);
+    lose_scene(SCENE_FULL, options.all ? 12 : 7, options.all ? 12 : 2);
 }
 
 static void outputs_are_whole_or_as_they_were(void **state)
 {
     (void)state;
     for (int number = SCENE_MERGE; number <= SCENE_PLOT; number++)
-        lose_scene(number, options.all ? 20 : 7, options.all ? 20 : 7);
+        lose_scene(number, options.all ? 20 : 7, options.all ? 20 : 5);
 }
 
 static int run_all(void)
