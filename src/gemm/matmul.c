@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "gemm/backend.h"
+#include "gemm/panel.h"
 #include "gemm/skinny.h"
 
 #include <pthread.h>
@@ -159,7 +160,7 @@ static _Thread_local bool entered;
 
 void hone_matmul(const hone_product *p)
 {
-    if (p->m <= 0 || p->n <= 0)
+    if (p->m <= 0 || p->n <= 0 || hone_panel_matmul(p))
         return;
     if (!entered) {
         hone_backend_enter();
@@ -200,6 +201,7 @@ static void run_tile(void *context, int64_t task, int thread)
     tile.a.data = element_at(&p->a, row, 0);
     tile.b.data = element_at(&p->b, 0, column);
     tile.c = result_at(p, row, column);
+    tile.room = NULL;
     if (p->bias != NULL)
         tile.bias = p->bias + column;
     hone_matmul(&tile);
@@ -219,6 +221,8 @@ void hone_matmul_parallel(const hone_product *p)
         return;
     if (p->m <= HONE_SKINNY_ROWS && p->a.dtype == HONE_F32 && p->b.dtype == HONE_BF16 &&
         through_bf16(p, hone_matmul_parallel))
+        return;
+    if (hone_panel_matmul_parallel(p))
         return;
     int64_t down = (p->m + TILE_ROWS / 2) / TILE_ROWS;
     down = down > 0 ? down : 1;

@@ -18,7 +18,9 @@ typedef struct hone_matrix {
 
 /* C (M,N) = A (M,K) B (K,N), or C += when `accumulate`; then bias (N, f32) is added when not NULL.
  * Where A and B have two types, the F32 one is narrowed to BF16 first. C is F32 or BF16 with column
- * stride 1. Sums are f32. */
+ * stride 1. Sums are f32. With room for operands (hone_matmul_room bytes, HONE_ALIGNMENT) products
+ * of many rows go through the kernels of panel.h where there are any; without, through the library.
+ */
 typedef struct hone_product {
     int64_t m, n, k;
     hone_matrix a, b;
@@ -27,11 +29,16 @@ typedef struct hone_product {
     int64_t c_stride;
     bool accumulate;
     const float *bias;
+    void *room; /* or NULL */
 } hone_product;
 
 void hone_matmul(const hone_product *product);          /* on this thread */
 void hone_matmul_parallel(const hone_product *product); /* on the pool; same bits for any threads */
 void hone_matmul_reference(const hone_product *product);
+
+/* Bytes of room for products of a type by so many threads (1 for hone_matmul): 0 where there are no
+ * kernels for it. */
+size_t hone_matmul_room(hone_dtype dtype, int threads);
 
 /* Can bf16 products run in hardware here, and are they faster than f32 ones (measured once)? */
 bool hone_matmul_bf16_is_fast(void);

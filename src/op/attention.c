@@ -8,15 +8,11 @@
  *          log-sum-exp (N, H); relative bias: relative_bias.h.
  * Generation: rows are appended to the cache, and queries see all of their segment's cache.
  * Errors:  none (a kernel). */
-#include "op/attention_rows.h"
-#include "op/relative_bias.h"
+#include "op/attention_head.h"
 
 enum {
-    QUERY_BLOCK = 128,         /* queries of one block, for segments up to ... */
-    BLOCK_SCORES = 128 * 1024, /* ... this many scores; longer segments get fewer queries */
-    LEAST_QUERIES = 16,
-    TASK_BLOCKS = 4, /* of a forward task */
-    FEW_QUERIES = 4  /* up to so many rows of a segment: plain dot products */
+    TASK_QUERIES = 512, /* of a forward task, in whole blocks */
+    FEW_QUERIES = 4     /* up to so many rows of a segment: plain dot products */
 };
 
 static unsigned attention_saved(const hone_op *op, const hone_weight *const weight[HONE_OP_WEIGHTS])
@@ -28,62 +24,7 @@ static unsigned attention_saved(const hone_op *op, const hone_weight *const weig
     return inputs | HONE_SAVES_OUTPUT(0) | HONE_SAVES_OUTPUT(1);
 }
 
-static int64_t block_queries(int64_t keys)
-{
-    int64_t fit = BLOCK_SCORES / (keys > 0 ? keys : 1) / LEAST_QUERIES * LEAST_QUERIES;
-    return fit > QUERY_BLOCK ? QUERY_BLOCK : fit < LEAST_QUERIES ? LEAST_QUERIES : fit;
-}
-
-/* ---- scratch ------------------------------------------------------------------------------ */
-
-/* Products work on dense copies of a head's rows, padded with zeros to whole vectors: all lengths
- * then make few shapes of products (each of bf16 is compiled), and at full speed. */
-static int64_t padded(int64_t rows)
-{
-    return padded_width(rows);
-}
-
-/* Floats of the largest block of scores for segments of up to `longest` keys. */
-static size_t score_floats(int64_t longest)
-{
-    return (size_t)BLOCK_SCORES + (size_t)(LEAST_QUERIES * padded(longest) + QUERY_BLOCK * LANES);
-}
-
-/* One thread's scratch: scores and their gradients; dense rows of keys, values, queries and d_out,
- * of the last two a block; a block of results; sums (M, D); a head's bias gradients by distance. */
-typedef struct workspace {
-    float *scores, *d_scores, *results, *d_keys, *d_values, *d_distances;
-    char *keys, *values, *queries, *d_out;
-} workspace;
-
-static size_t lay_out(char *base, int64_t longest, int64_t head_size, bool training, workspace *out)
-{
-    size_t scores = align_up(score_floats(longest) * sizeof(float)), used = 0;
-    size_t block = align_up((size_t)(QUERY_BLOCK * padded(head_size)) * sizeof(float));
-    size_t all = align_up((size_t)(padded(longest) * head_size) * sizeof(float));
-    size_t distances = align_up((size_t)(bias_distances(longest) + LANES) * sizeof(float));
-    const size_t sizes[] = {scores, block, block, all, all, scores, block, all, all, distances};
-    char *at[10];
-    for (int i = 0; i < (training ? 10 : 5); i++) {
-        at[i] = base != NULL ? base + used : NULL;
-        used += sizes[i];
-    }
-    if (out != NULL) {
-        *out = (workspace){.scores = (float *)(void *)at[0],
-                           .results = (float *)(void *)at[1],
-                           .queries = at[2],
-                           .keys = at[3],
-                           .values = at[4]};
-        if (training) {
-            out->d_scores = (float *)(void *)at[5];
-            out->d_out = at[6];
-            out->d_keys = (float *)(void *)at[7];
-            out->d_values = (float *)(void *)at[8];
-            out->d_distances = (float *)(void *)at[9];
-        }
-    }
-    return used;
-}
+/* ---- a run -------------------------------------------------------------------------------- */
 
 static size_t table_size(const hone_op *op, int64_t longest)
 {
@@ -108,26 +49,6 @@ static size_t attention_scratch(const hone_op *op, const hone_op_shape *shape)
            (size_t)shape->threads * own;
 }
 
-/* One run: what all its tasks share. */
-typedef struct attention {
-    const hone_op_run *run;
-    int64_t heads, size, width; /* width = heads size */
-    int64_t longest;            /* most keys of a segment of this batch: at most what was planned */
-    int64_t parts;              /* forward: most tasks that a segment's head is cut into */
-    float scale;
-    float *table;    /* (heads, distances) biases, or NULL */
-    float *partials; /* (segments, heads, buckets) their gradients, or NULL */
-    char *workspaces;
-} attention;
-
-static int64_t key_count(const hone_op_run *run, int64_t segment)
-{
-    int64_t past = run->cache != NULL ? run->cache->past[segment] : 0;
-    if (run->cache != NULL && run->op->as.attention.cross)
-        return past;
-    return past + run->keys->starts[segment + 1] - run->keys->starts[segment];
-}
-
 static attention begin(const hone_op_run *run, bool backward)
 {
     const hone_op *op = run->op;
@@ -138,7 +59,10 @@ static attention begin(const hone_op_run *run, bool backward)
                    .parts = 1,
                    .scale = op->as.attention.scale};
     char *free = run->scratch;
+    hone_dtype dtype = run->in[0].dtype;
     a.width = a.heads * a.size;
+    a.units = (int64_t)(sizeof(float) / hone_dtype_size(dtype));
+    a.panels = a.size % HONE_PANEL_HALF == 0 ? hone_panel_kernels_of(dtype) : NULL;
     for (int64_t s = 0; s < run->batch->segments; s++)
         a.longest = key_count(run, s) > a.longest ? key_count(run, s) : a.longest;
     if (backward && run->weight[0] != NULL && run->weight[0]->gradient != NULL) {
@@ -148,87 +72,10 @@ static attention begin(const hone_op_run *run, bool backward)
     if (op->as.attention.relative_buckets > 0) {
         a.table = (float *)(void *)free;
         free += table_size(op, a.longest);
-        bias_fill(op, run->weight[0], a.longest, a.table);
+        bias_fill(op, run->weight[0], a.longest, LOG2_E, a.table);
     }
     a.workspaces = free;
     return a;
-}
-
-static workspace thread_workspace(const attention *a, int thread, bool training)
-{
-    workspace w;
-    size_t each = lay_out(NULL, a->longest, a->size, training, NULL);
-    lay_out(a->workspaces + (size_t)thread * each, a->longest, a->size, training, &w);
-    return w;
-}
-
-/* ---- one segment and head ----------------------------------------------------------------- */
-
-/* An input of the op (q, k, v: which = 0, 1, 2) as columns of a view. */
-typedef struct columns {
-    hone_view view;
-    int64_t first;
-} columns;
-
-static columns input_columns(const attention *a, const hone_view in[HONE_OP_INPUTS], int which)
-{
-    if (a->run->op->inputs[1] < 0)
-        return (columns){in[0], which * a->width};
-    return (columns){in[which], 0};
-}
-
-static char *column_at(columns c, int64_t row, int64_t column)
-{
-    return view_row(c.view, row) + (c.first + column) * (int64_t)hone_dtype_size(c.view.dtype);
-}
-
-/* Row r of q, k, v is at base + r * stride. */
-typedef struct head_rows {
-    hone_dtype dtype;
-    const char *q, *k, *v;
-    int64_t q_stride, k_stride, v_stride; /* in elements */
-    int64_t first, first_key;             /* rows of the segment in their streams; no first_key
-                                             where the keys are in a cache */
-    int64_t queries, keys, past;
-} head_rows;
-
-static head_rows find_head(const attention *a, int64_t segment, int64_t head)
-{
-    const hone_op_run *run = a->run;
-    columns q = input_columns(a, run->in, 0);
-    head_rows h = {.dtype = q.view.dtype, .q_stride = q.view.width};
-    h.first = run->stream->starts[segment];
-    h.queries = run->stream->starts[segment + 1] - h.first;
-    h.keys = key_count(run, segment);
-    h.q = column_at(q, h.first, head * a->size);
-    if (run->cache == NULL) {
-        columns k = input_columns(a, run->in, 1), v = input_columns(a, run->in, 2);
-        h.first_key = run->keys->starts[segment];
-        h.k = column_at(k, h.first_key, head * a->size);
-        h.v = column_at(v, h.first_key, head * a->size);
-        h.k_stride = k.view.width;
-        h.v_stride = v.view.width;
-    } else {
-        const hone_cache_view *cache = run->cache;
-        int64_t at = (cache->slots[segment] * cache->capacity * cache->width + head * a->size) *
-                     (int64_t)hone_dtype_size(cache->dtype);
-        h.k = (const char *)cache->keys + at;
-        h.v = (const char *)cache->values + at;
-        h.k_stride = h.v_stride = cache->width;
-        h.past = run->op->as.attention.cross ? 0 : cache->past[segment];
-    }
-    return h;
-}
-
-static const char *row_at(const head_rows *h, const char *base, int64_t row, int64_t stride)
-{
-    return base + row * stride * (int64_t)hone_dtype_size(h->dtype);
-}
-
-/* Keys that query `i` of the segment sees. */
-static int64_t visible_keys(const attention *a, const head_rows *h, int64_t i)
-{
-    return a->run->op->as.attention.causal ? h->past + i + 1 : h->keys;
 }
 
 /* Dropout factors of one query's row of probabilities. */
@@ -237,92 +84,6 @@ static void dropout_scores(const attention *a, int64_t row, int64_t head, float 
     const hone_op_run *run = a->run;
     uint64_t stream = (uint64_t)(run->stream->row_base + row) * (uint64_t)a->heads + (uint64_t)head;
     dropout_apply(run->random, run->op->dropout, stream << 24, s, n); /* 2^24 keys a row */
-}
-
-/* Row `i` of the segment's queries in a block of scores of `keys` columns. */
-static score_row find_scores(const attention *a, const head_rows *h, int64_t head, int64_t i,
-                             float *scores, int64_t keys)
-{
-    score_row row = {scores, NULL, visible_keys(a, h, i), keys, a->scale};
-    if (a->table != NULL)
-        row.bias = bias_row(a->table, a->longest, head, h->past + i);
-    return row;
-}
-
-/* Dense rows of a head, padded with zeros; the operand of them. */
-static hone_matrix pack(const head_rows *h, const char *from, int64_t stride, int64_t rows,
-                        int64_t size, char *to)
-{
-    size_t element = hone_dtype_size(h->dtype), row = (size_t)size * element;
-    for (int64_t i = 0; i < rows; i++)
-        memcpy(to + (size_t)i * row, row_at(h, from, i, stride), row);
-    memset(to + (size_t)rows * row, 0, (size_t)(padded(rows) - rows) * row);
-    return (hone_matrix){to, h->dtype, size, 1};
-}
-
-static hone_matrix transposed(hone_matrix m)
-{
-    return (hone_matrix){m.data, m.dtype, m.column_stride, m.row_stride};
-}
-
-/* One head of one segment, or a part of it: its keys and values as operands. */
-typedef struct head_task {
-    const attention *a;
-    head_rows rows;
-    int64_t head;
-    hone_matrix keys, values;
-    workspace w;
-} head_task;
-
-static head_task begin_head(const attention *a, int64_t segment, int64_t head, int thread,
-                            bool training)
-{
-    head_task t = {.a = a, .rows = find_head(a, segment, head), .head = head};
-    const head_rows *h = &t.rows;
-    t.w = thread_workspace(a, thread, training);
-    t.keys = pack(h, h->k, h->k_stride, h->keys, a->size, t.w.keys);
-    t.values = pack(h, h->v, h->v_stride, h->keys, a->size, t.w.values);
-    return t;
-}
-
-/* A block of queries, and how many keys it sees at most; both padded. Rows of scores are one vector
- * apart, so that they don't meet in the same lines of the cache. */
-typedef struct block {
-    int64_t start, count, queries, keys, stride;
-    hone_matrix q;
-} block;
-
-static block begin_block(const head_task *t, int64_t start)
-{
-    const head_rows *h = &t->rows;
-    int64_t step = block_queries(h->keys);
-    block b = {.start = start, .count = h->queries - start < step ? h->queries - start : step};
-    b.queries = padded(b.count);
-    b.keys = padded(visible_keys(t->a, h, start + b.count - 1));
-    b.stride = b.keys + LANES;
-    b.q = pack(h, row_at(h, h->q, start, h->q_stride), h->q_stride, b.count, t->a->size,
-               t->w.queries);
-    return b;
-}
-
-/* scores (queries, keys) = x y^T, x a block's rows of q or d_out, y the keys or the values. */
-static void multiply_keys(const head_task *t, const block *b, hone_matrix x, hone_matrix y,
-                          float *scores)
-{
-    hone_product p = {.m = b->queries, .n = b->keys, .k = t->a->size, .c = scores};
-    p.c_stride = b->stride;
-    p.a = x;
-    p.b = transposed(y);
-    hone_matmul(&p);
-}
-
-/* Probabilities or their like as an operand: see attention_rows.h. */
-static hone_matrix scores_operand(const head_task *t, const block *b, float *scores)
-{
-    int64_t stride = b->stride * (t->rows.dtype == HONE_BF16 ? 2 : 1);
-    memset(scores + b->count * b->stride, 0,
-           (size_t)((b->queries - b->count) * b->stride) * sizeof(float));
-    return (hone_matrix){scores, t->rows.dtype, stride, 1};
 }
 
 /* ---- forward ------------------------------------------------------------------------------ */
@@ -353,17 +114,26 @@ static void few_queries(const attention *a, const head_rows *h, int64_t head, co
     }
 }
 
+/* Rows of a block's scores behind its last query, which the library's products read. */
+static void clear_rest(const head_task *t, const block *b, float *scores)
+{
+    if (t->a->panels == NULL)
+        memset(scores + b->count * b->stride, 0,
+               (size_t)((b->queries - b->count) * b->stride) * sizeof(float));
+}
+
 static void forward_block(const head_task *t, int64_t start)
 {
     const attention *a = t->a;
     const hone_op_run *run = a->run;
+    const workspace *w = &t->w;
     bool drops = dropout_is_on(run);
     block b = begin_block(t, start);
     float sums[QUERY_BLOCK];
-    multiply_keys(t, &b, b.q, t->keys, t->w.scores);
+    multiply_keys(t, &b, query_rows(t, &b), w->turned_keys, w->keys, w->queries, w->scores);
     for (int64_t i = 0; i < b.count; i++) {
         int64_t row = t->rows.first + start + i;
-        float *scores = t->w.scores + i * b.stride;
+        float *scores = w->scores + i * b.stride;
         score_row s = find_scores(a, &t->rows, t->head, start + i, scores, b.keys);
         float lse = exponential_row(&s, drops ? HONE_F32 : t->rows.dtype, &sums[i]);
         if (run->out[1].data != NULL)
@@ -373,22 +143,26 @@ static void forward_block(const head_task *t, int64_t start)
             narrow_row(scores, b.keys, t->rows.dtype);
         }
     }
-    hone_product p = {.m = b.queries, .n = a->size, .k = b.keys, .c = t->w.results};
-    p.c_stride = a->size;
-    p.a = scores_operand(t, &b, t->w.scores);
-    p.b = t->values;
-    hone_matmul(&p);
+    clear_rest(t, &b, w->scores);
+    multiply_scores(t, &b, w->scores, w->values);
     columns out = {run->out[0], t->head * a->size};
     for (int64_t i = 0; i < b.count; i++)
-        put_result(out, t->rows.first + start + i, t->w.results + i * a->size, a->size,
+        put_result(out, t->rows.first + start + i, w->results + i * a->size, a->size,
                    1.0f / sums[i]);
+}
+
+/* Queries of a forward task: whole blocks. */
+static int64_t task_queries(const attention *a, int64_t keys)
+{
+    int64_t step = block_queries(a, keys);
+    return step < TASK_QUERIES ? TASK_QUERIES / step * step : step;
 }
 
 /* Forward tasks that a segment's head is cut into. */
 static int64_t segment_parts(const attention *a, int64_t segment)
 {
     head_rows h = find_head(a, segment, 0);
-    return divide_up(h.queries, block_queries(h.keys) * TASK_BLOCKS);
+    return divide_up(h.queries, task_queries(a, h.keys));
 }
 
 /* Tasks: head after head of a part, part after part of a segment; a segment with fewer parts than
@@ -407,8 +181,8 @@ static void forward_task(void *context, int64_t task, int thread)
         return;
     }
     head_task t = begin_head(a, segment, head, thread, false);
-    int64_t step = block_queries(h.keys), start = part * TASK_BLOCKS * step;
-    int64_t end = start + TASK_BLOCKS * step;
+    int64_t step = block_queries(a, h.keys), start = part * task_queries(a, h.keys);
+    int64_t end = start + task_queries(a, h.keys);
     for (end = end < h.queries ? end : h.queries; start < end; start += step)
         forward_block(&t, start);
 }
@@ -454,7 +228,7 @@ static void collect_bias(const attention *a, int64_t position, const float *ds, 
 }
 
 /* A block's probabilities (after dropout) and score gradients, into w.scores and w.d_scores. */
-static void backward_scores(const head_task *t, const block *b)
+static void backward_scores(const head_task *t, const block *b, block_rows d_out)
 {
     const attention *a = t->a;
     const hone_op_run *run = a->run;
@@ -468,7 +242,7 @@ static void backward_scores(const head_task *t, const block *b)
         score_row s = find_scores(a, &t->rows, t->head, b->start + i, p, b->keys);
         float lse = ((const float *)(const void *)view_row(run->out[1], row))[t->head];
         load_floats(out.view.dtype, column_at(out, row, 0), y, a->size);
-        load_floats(dtype, t->w.d_out + i * a->size * (int64_t)hone_dtype_size(dtype), dy, a->size);
+        load_floats(dtype, row_at(&t->rows, d_out.at, i, d_out.stride), dy, a->size);
         if (drops)
             dropout_scores(a, row, t->head, ds, b->keys);
         gradient_row(&s, lse, row_dot(y, dy, a->size), plain ? dtype : HONE_F32, ds);
@@ -501,37 +275,25 @@ static void backward_block(const head_task *t, int64_t start)
     const attention *a = t->a;
     const hone_op_run *run = a->run;
     const head_rows *h = &t->rows;
+    const workspace *w = &t->w;
     block b = begin_block(t, start);
     bool more = start + b.count < h->queries;
     columns out = {run->d_out, t->head * a->size};
-    hone_matrix d_out = pack(h, column_at(out, h->first + start, 0), run->d_out.width, b.count,
-                             a->size, t->w.d_out);
-    multiply_keys(t, &b, b.q, t->keys, t->w.scores);
-    multiply_keys(t, &b, d_out, t->values, t->w.d_scores);
-    backward_scores(t, &b);
-    hone_matrix p = scores_operand(t, &b, t->w.scores);
-    hone_matrix ds = scores_operand(t, &b, t->w.d_scores);
-    hone_product dv = {.m = b.keys, .n = a->size, .k = b.queries, .c = t->w.d_values};
-    dv.c_stride = a->size;
-    dv.accumulate = more;
-    dv.a = transposed(p);
-    dv.b = d_out;
-    hone_matmul(&dv);
-    hone_product dk = dv;
-    dk.c = t->w.d_keys;
-    dk.a = transposed(ds);
-    dk.b = b.q;
-    hone_matmul(&dk);
+    block_rows q = query_rows(t, &b);
+    block_rows d_out = {column_at(out, h->first + start, 0), run->d_out.width};
+    multiply_keys(t, &b, q, w->turned_keys, w->keys, w->queries, w->scores);
+    multiply_keys(t, &b, d_out, w->turned_values, w->values, w->d_out, w->d_scores);
+    backward_scores(t, &b, d_out);
+    clear_rest(t, &b, w->scores);
+    clear_rest(t, &b, w->d_scores);
     columns d_q = input_columns(a, run->d_in, 0);
-    if (d_q.view.data == NULL)
-        return;
-    hone_product dq = {.m = b.queries, .n = a->size, .k = b.keys, .c = t->w.results};
-    dq.c_stride = a->size;
-    dq.a = ds;
-    dq.b = t->keys;
-    hone_matmul(&dq);
-    d_q.first += t->head * a->size;
-    put_rows(d_q, run->accumulate[0], h->first + start, b.count, a->size, t->w.results);
+    if (d_q.view.data != NULL) {
+        multiply_scores(t, &b, w->d_scores, w->keys);
+        d_q.first += t->head * a->size;
+        put_rows(d_q, run->accumulate[0], h->first + start, b.count, a->size, w->results);
+    }
+    add_products(t, &b, w->scores, w->scores, d_out, w->d_out, more, w->d_values);
+    add_products(t, &b, w->d_scores, w->scores + b.stride, q, w->queries, more, w->d_keys);
 }
 
 /* One segment and head: blocks of queries from the last to the first, so that the first one done
@@ -543,7 +305,7 @@ static void backward_task(void *context, int64_t task, int thread)
     int64_t head = task % a->heads, segment = task / a->heads;
     head_task t = begin_head(a, segment, head, thread, true);
     const head_rows *h = &t.rows;
-    int64_t step = block_queries(h->keys);
+    int64_t step = block_queries(a, h->keys);
     if (a->partials != NULL)
         memset(t.w.d_distances, 0, (size_t)bias_distances(a->longest) * sizeof(float));
     for (int64_t start = (h->queries - 1) / step * step; start >= 0; start -= step)

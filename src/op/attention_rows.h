@@ -7,18 +7,20 @@
 
 #include "op/kernel.h"
 
-/* One row of raw scores. */
+/* One row of raw scores. Powers are of 2 here, so that the factor log2(e) is part of what a score
+ * is multiplied with anyway; biases have it, too. */
 typedef struct score_row {
     float *scores;
-    const float *bias; /* (visible), readable up to whole vectors; or NULL */
+    const float *bias; /* (visible), readable up to whole vectors, times log2(e); or NULL */
     int64_t visible, keys;
     float scale;
 } score_row;
 
-static inline vec score_at(const score_row *row, int64_t j)
+/* log2(e) times the scaled and biased scores. */
+static inline vec exponent_at(const score_row *row, int64_t j)
 {
-    vec score = vec_load(row->scores + j) * row->scale;
-    return row->bias != NULL ? score + vec_load(row->bias + j) : score;
+    vec exponent = vec_load(row->scores + j) * (row->scale * LOG2_E);
+    return row->bias != NULL ? exponent + vec_load(row->bias + j) : exponent;
 }
 
 static inline void put_lanes(float *row, int64_t j, vec value, hone_dtype type)
@@ -29,41 +31,47 @@ static inline void put_lanes(float *row, int64_t j, vec value, hone_dtype type)
         vec_store(row + j, value);
 }
 
-/* Scores to e^(score - top), top the largest; *sum is theirs. Returns the log-sum-exp. */
+/* Scores to e^(score - top), top the largest; *sum is theirs. Returns log2(e) times the
+ * log-sum-exp. */
 static inline float exponential_row(const score_row *row, hone_dtype type, float *sum)
 {
     vec largest = vec_set(-INFINITY), total = {0};
-    for (int64_t j = 0; j < row->visible; j += LANES) {
-        vec score = score_at(row, j);
-        if (j + LANES > row->visible)
-            score = vec_select(vec_below(row->visible - j), score, vec_set(-INFINITY));
-        largest = vec_max(score, largest);
-        vec_store(row->scores + j, score);
-    }
+    int64_t whole = row->visible / LANES * LANES, j = 0;
+    for (; j < whole; j += LANES)
+        largest = vec_max(exponent_at(row, j), largest);
+    ivec rest = vec_below(row->visible - whole);
+    if (whole < row->visible)
+        largest = vec_max(vec_select(rest, exponent_at(row, whole), largest), largest);
     float top = vec_largest(largest);
-    int64_t j = 0;
-    for (; j < row->visible; j += LANES) {
-        vec e = vec_exp_bounded(vec_load(row->scores + j) - top);
+    for (j = 0; j < whole; j += LANES) {
+        vec e = vec_exp2(exponent_at(row, j) - top);
         total += e;
         put_lanes(row->scores, j, e, type);
+    }
+    if (whole < row->visible) {
+        vec e = vec_select(rest, vec_exp2(exponent_at(row, whole) - top), (vec){0});
+        total += e;
+        put_lanes(row->scores, whole, e, type);
+        j += LANES;
     }
     for (; j < row->keys; j += LANES)
         put_lanes(row->scores, j, (vec){0}, type);
     *sum = vec_sum(total);
-    return top + logf(*sum);
+    return top + log2f(*sum);
 }
 
-/* Scores to probabilities p again, from the log-sum-exp; dp, the gradients of the probabilities, to
- * those of the raw scores: scale p (dp - sum_j p_j dp_j); that sum is dy . y. */
-static inline void gradient_row(const score_row *row, float lse, float sum, hone_dtype type,
+/* Scores to probabilities p again, from what exponential_row returned; dp, the gradients of the
+ * probabilities, to those of the raw scores: scale p (dp - sum_j p_j dp_j); that sum is dy . y. */
+static inline void gradient_row(const score_row *row, float log_sum, float sum, hone_dtype type,
                                 float *dp)
 {
-    int64_t j = 0;
+    float scaled = row->scale * sum;
+    int64_t whole = row->visible / LANES * LANES, j = 0;
     for (; j < row->visible; j += LANES) {
-        vec p = vec_exp_bounded(score_at(row, j) - lse);
-        if (j + LANES > row->visible)
+        vec p = vec_exp2(exponent_at(row, j) - log_sum);
+        if (j == whole)
             p = vec_select(vec_below(row->visible - j), p, (vec){0});
-        vec ds = row->scale * p * (vec_load(dp + j) - sum);
+        vec ds = p * (row->scale * vec_load(dp + j) - scaled);
         put_lanes(row->scores, j, p, type);
         put_lanes(dp, j, ds, type);
     }

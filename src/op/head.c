@@ -4,17 +4,19 @@
  * label's own logit; so their sum S gives ln p(label) = -ln S, the matrix of logits never exists,
  * and softmax's 1 / S is left to the rows of dh. Where a logit lies so far above the label's that
  * e^ would not fit, the chunk is made again with the row's largest logit as shift.
- * Shapes:  h (N,C); W (V,C); e (rows of a chunk, V) in the type of the products, in training only.
+ * Tiles have the words of the vocabulary as rows and the rows of h as columns: W, which is large,
+ * is then read as it lies, and h, which is small, is laid out once for all tiles.
+ * Shapes:  h (N,C); W (V,C); e (V, rows of a chunk) in the type of the products, in training only.
  * Errors:  none (a kernel). */
+#include "gemm/panel.h"
 #include "op/kernel.h"
 
 enum {
     CHUNK_BYTES = 64 << 20, /* of e */
     LEAST_CHUNK = 64,       /* rows */
     MOST_CHUNK = 256,
-    TILE_ROWS = 256, /* most rows of a tile: one and a half times as many */
-    TILE_COLUMNS = 384,
-    LINE = 32,      /* elements: one line of the cache of bf16, two of f32 */
+    TILE_WORDS = 384,
+    VECTORS = 4,    /* of a tile's columns at a time */
     SLICES = 8,     /* parts of V, summed apart, of dh */
     MOST_ABOVE = 40 /* e^40 V is far from the ends of f32 */
 };
@@ -34,80 +36,76 @@ static int64_t chunk_limit(int64_t rows, int64_t vocabulary, hone_dtype dtype)
     return fit < rows ? fit : rows;
 }
 
-/* Tiles of `rows` rows: how many rows each. */
-static int64_t tile_rows(int64_t rows)
+static int64_t tiles_of(int64_t vocabulary)
 {
-    int64_t down = (rows + TILE_ROWS / 2) / TILE_ROWS;
-    return divide_up(rows, down > 0 ? down : 1);
+    return divide_up(vocabulary, TILE_WORDS);
 }
 
-static int64_t tiles_across(int64_t vocabulary)
-{
-    return divide_up(vocabulary, TILE_COLUMNS);
-}
-
-/* Elements between two rows of e: whole lines of the cache, so that no two tiles share one. */
-static int64_t row_stride(int64_t vocabulary)
-{
-    return divide_up(vocabulary, LINE) * LINE;
-}
-
-static int64_t slice_columns(int64_t vocabulary)
+static int64_t slice_words(int64_t vocabulary)
 {
     return divide_up(divide_up(vocabulary, SLICES), 64) * 64;
 }
 
+/* `columns`: rows of a chunk, up to whole vectors; what is behind the rows is zeros of h. */
 typedef struct workspace {
-    char *e;                       /* (chunk, stride) in the products' type */
-    char *hidden;                  /* (chunk, C) in the products' type */
-    float *partial;                /* (SLICES, chunk, C): dh of each slice of V */
-    float *sums, *largest;         /* (tiles across, chunk): of e; of logits - shift */
-    float *shift, *total, *chosen; /* (chunk): see above; S; the label's logit - shift */
-    float *tiles;                  /* of each thread: a tile of logits */
+    char *e;                       /* (V, columns) in the products' type */
+    char *hidden;                  /* (columns, C) in the products' type */
+    char *panels;                  /* its panels */
+    float *partial;                /* (SLICES, columns, C): dh of each slice of V */
+    float *sums, *largest;         /* (tiles, columns): of e; of logits - shift */
+    float *shift, *total, *chosen; /* (columns): see above; S; the label's logit - shift */
+    float *tiles;                  /* of each thread: a tile of logits, two rows of W */
+    char *room;                    /* of each thread: for products */
     int32_t *rows;                 /* (N) rows that have a label, in order */
 } workspace;
 
 typedef struct dimensions {
-    int64_t rows, chunk, width, vocabulary;
+    int64_t rows, chunk, columns, width, vocabulary;
     hone_dtype dtype;
     int threads;
     bool training;
 } dimensions;
 
-static int64_t tile_floats(void)
+static int64_t tile_floats(const dimensions *d)
 {
-    return (TILE_ROWS + TILE_ROWS / 2 + LANES) * TILE_COLUMNS;
+    return TILE_WORDS * d->columns + 2 * padded_width(d->width);
 }
 
 static size_t lay_out(char *base, const dimensions *d, workspace *w)
 {
-    size_t element = hone_dtype_size(d->dtype), chunk = (size_t)d->chunk;
-    size_t training = d->training ? chunk : 0, across = (size_t)tiles_across(d->vocabulary);
-    const size_t sizes[] = {training * (size_t)row_stride(d->vocabulary) * element,
-                            chunk * (size_t)d->width * element,
+    size_t element = hone_dtype_size(d->dtype), columns = (size_t)d->columns;
+    size_t training = d->training ? columns : 0, tiles = (size_t)tiles_of(d->vocabulary);
+    size_t whole = (size_t)divide_up(d->columns, HONE_PANEL_COLUMNS) * HONE_PANEL_COLUMNS;
+    const size_t sizes[] = {training * (size_t)d->vocabulary * element,
+                            columns * (size_t)d->width * element,
+                            whole * (size_t)d->width * element,
                             training * SLICES * (size_t)d->width * sizeof(float),
-                            across * chunk * sizeof(float),
-                            across * chunk * sizeof(float),
-                            3 * chunk * sizeof(float),
-                            (size_t)d->threads * (size_t)tile_floats() * sizeof(float),
-                            (size_t)d->rows * sizeof(int32_t)};
-    char *at[8];
+                            tiles * columns * sizeof(float),
+                            tiles * columns * sizeof(float),
+                            3 * columns * sizeof(float),
+                            (size_t)d->threads * (size_t)tile_floats(d) * sizeof(float),
+                            (size_t)d->rows * sizeof(int32_t),
+                            hone_matmul_room(d->dtype, d->threads)};
+    enum { PARTS = sizeof sizes / sizeof sizes[0] };
+    char *at[PARTS];
     size_t used = 0;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < PARTS; i++) {
         at[i] = base != NULL ? base + used : NULL;
         used += align_up(sizes[i]);
     }
     if (w != NULL)
         *w = (workspace){.e = at[0],
                          .hidden = at[1],
-                         .partial = (float *)(void *)at[2],
-                         .sums = (float *)(void *)at[3],
-                         .largest = (float *)(void *)at[4],
-                         .shift = (float *)(void *)at[5],
-                         .total = (float *)(void *)at[5] + d->chunk,
-                         .chosen = (float *)(void *)at[5] + 2 * d->chunk,
-                         .tiles = (float *)(void *)at[6],
-                         .rows = (int32_t *)(void *)at[7]};
+                         .panels = at[2],
+                         .partial = (float *)(void *)at[3],
+                         .sums = (float *)(void *)at[4],
+                         .largest = (float *)(void *)at[5],
+                         .shift = (float *)(void *)at[6],
+                         .total = (float *)(void *)at[6] + d->columns,
+                         .chosen = (float *)(void *)at[6] + 2 * d->columns,
+                         .tiles = (float *)(void *)at[7],
+                         .rows = (int32_t *)(void *)at[8],
+                         .room = at[9]};
     return used;
 }
 
@@ -116,6 +114,7 @@ static dimensions measure(int64_t rows, const hone_weight *weight, hone_dtype dt
 {
     dimensions d = {.rows = rows, .width = weight->columns, .vocabulary = weight->rows};
     d.chunk = chunk_limit(rows, weight->rows, dtype);
+    d.columns = padded_width(d.chunk);
     d.dtype = dtype;
     d.threads = threads;
     d.training = training;
@@ -140,20 +139,23 @@ static hone_dtype product_type(const hone_op_run *run)
 /* One chunk of rows in the making. */
 typedef struct chunk {
     const hone_op_run *run;
+    const hone_panel_kernels *panels; /* or NULL */
+    dimensions d;
     workspace w;
-    const int32_t *rows;  /* numbers of its rows */
-    int64_t count, limit; /* rows now, and at most */
-    int64_t tile_rows, down;
+    const int32_t *rows;    /* numbers of its rows */
+    int64_t count, columns; /* rows now; up to whole vectors */
     bool gradients;
 } chunk;
 
 static chunk begin(const hone_op_run *run)
 {
-    dimensions d = measure(run->rows, run->weight[0], product_type(run), hone_parallel_threads(),
-                           run->gradients);
-    chunk c = {.run = run, .limit = d.chunk};
+    chunk c = {.run = run};
+    c.d = measure(run->rows, run->weight[0], product_type(run), hone_parallel_threads(),
+                  run->gradients);
+    int64_t units = (int64_t)(sizeof(float) / hone_dtype_size(c.d.dtype));
+    c.panels = c.d.width % units == 0 ? hone_panel_kernels_of(c.d.dtype) : NULL;
     c.gradients = run->gradients && (run->d_in[0].data != NULL || run->weight[0]->gradient != NULL);
-    lay_out(run->scratch, &d, &c.w);
+    lay_out(run->scratch, &c.d, &c.w);
     return c;
 }
 
@@ -167,12 +169,32 @@ static hone_matrix gather(const hone_op_run *run, const int32_t *rows, int64_t c
     return view_matrix(to);
 }
 
-/* Columns [first, ...) of W^T. */
-static hone_matrix weight_columns(const hone_weight *w, int64_t first)
+/* The rows of a chunk, and zeros up to whole vectors of them. */
+static void take_rows(chunk *c, const int32_t *rows, int64_t count)
+{
+    hone_view hidden = {c->w.hidden, c->d.dtype, c->d.width};
+    c->rows = rows;
+    c->count = count;
+    c->columns = padded_width(count);
+    gather(c->run, rows, count, c->w.hidden);
+    memset(view_row(hidden, count), 0,
+           (size_t)((c->columns - count) * c->d.width) * hone_dtype_size(c->d.dtype));
+    memset(c->w.shift + count, 0, (size_t)(c->columns - count) * sizeof(float));
+    if (c->panels != NULL)
+        c->panels->lay_transposed(c->w.hidden, c->d.width, c->columns, c->d.width, c->w.panels);
+}
+
+/* Rows [first, ...) of W. */
+static hone_matrix weight_rows(const hone_weight *w, int64_t first)
 {
     const char *at =
         (const char *)w->data + first * w->columns * (int64_t)hone_dtype_size(w->dtype);
-    return (hone_matrix){at, w->dtype, 1, w->columns};
+    return (hone_matrix){at, w->dtype, w->columns, 1};
+}
+
+static float *thread_tile(const chunk *c, int thread)
+{
+    return c->w.tiles + thread * tile_floats(&c->d);
 }
 
 /* ---- e and its sums ----------------------------------------------------------------------- */
@@ -183,9 +205,9 @@ static void shift_task(void *context, int64_t i, int thread)
     const chunk *c = context;
     const hone_op_run *run = c->run;
     const hone_weight *weight = run->weight[0];
-    int64_t width = weight->columns;
-    float *buffer = c->w.tiles + thread * tile_floats();
-    hone_matrix label = weight_columns(weight, run->batch->labels[c->rows[i]]);
+    int64_t width = c->d.width;
+    float *buffer = thread_tile(c, thread);
+    hone_matrix label = weight_rows(weight, run->batch->labels[c->rows[i]]);
     const float *h = row_read(run->in[0], c->rows[i], buffer), *w = label.data;
     if (weight->dtype != HONE_F32) {
         load_floats(weight->dtype, label.data, buffer + padded_width(width), width);
@@ -194,50 +216,81 @@ static void shift_task(void *context, int64_t i, int thread)
     c->w.shift[i] = row_dot(h, w, width);
 }
 
-/* A row of a tile's logits: e to its place, unless that is NULL. */
-static inline float exponentials(const float *l, int64_t n, float shift, hone_dtype dtype, char *e,
-                                 float *sum)
+/* tile (words, columns) = rows of W from `first` on, times h^T. */
+static void multiply_tile(const chunk *c, int64_t first, int64_t words, float *tile)
 {
-    vec total = {0}, largest = vec_set(-INFINITY);
-    for (int64_t j = 0; j < n; j += LANES) {
-        vec x = vec_load(l + j) - shift;
-        if (j + LANES > n)
-            x = vec_select(vec_below(n - j), x, vec_set(-INFINITY));
-        largest = vec_max(x, largest);
-        vec value = vec_exp_bounded(x);
-        total += value;
-        if (e != NULL && dtype == HONE_BF16)
-            vec_store_bf16((uint16_t *)(void *)e + j, value);
-        else if (e != NULL)
-            vec_store((float *)(void *)e + j, value);
+    hone_matrix w = weight_rows(c->run->weight[0], first);
+    if (c->panels != NULL) {
+        int64_t steps = c->d.width * (int64_t)hone_dtype_size(w.dtype) / (int64_t)sizeof(float);
+        c->panels->multiply(&(hone_panel_product){.m = words,
+                                                  .n = c->columns,
+                                                  .steps = steps,
+                                                  .a = w.data,
+                                                  .a_row = steps,
+                                                  .a_step = 1,
+                                                  .b = c->w.panels,
+                                                  .b_panel = steps * HONE_PANEL_COLUMNS,
+                                                  .b_step = HONE_PANEL_COLUMNS,
+                                                  .c = tile,
+                                                  .c_stride = c->columns});
+        return;
     }
-    *sum = vec_sum(total);
-    return vec_largest(largest);
+    hone_product p = {.m = words, .n = c->columns, .k = c->d.width, .c = tile};
+    p.c_stride = c->columns;
+    p.a = w;
+    p.b = (hone_matrix){c->w.hidden, w.dtype, 1, c->d.width};
+    hone_matmul(&p);
+}
+
+/* Some vectors of columns of a tile's logits: e to its place, unless that is NULL; sums and the
+ * largest. */
+static inline __attribute__((always_inline)) void exponentials(const chunk *c, const float *tile,
+                                                               int64_t words, int64_t column,
+                                                               int vectors, char *e, float *sums,
+                                                               float *largest)
+{
+    vec shift[VECTORS], total[VECTORS], top[VECTORS];
+    for (int v = 0; v < vectors; v++) {
+        shift[v] = vec_load(c->w.shift + column + v * LANES);
+        total[v] = (vec){0};
+        top[v] = vec_set(-INFINITY);
+    }
+    for (int64_t word = 0; word < words; word++)
+        for (int v = 0; v < vectors; v++) {
+            int64_t at = word * c->columns + column + v * LANES;
+            vec x = vec_load(tile + at) - shift[v];
+            top[v] = vec_max(x, top[v]);
+            vec value = vec_exp_bounded(x);
+            total[v] += value;
+            if (e != NULL && c->d.dtype == HONE_BF16)
+                vec_store_bf16((uint16_t *)(void *)e + at, value);
+            else if (e != NULL)
+                vec_store((float *)(void *)e + at, value);
+        }
+    for (int v = 0; v < vectors; v++) {
+        vec_store(sums + column + v * LANES, total[v]);
+        vec_store(largest + column + v * LANES, top[v]);
+    }
 }
 
 static void tile_task(void *context, int64_t task, int thread)
 {
     const chunk *c = context;
-    const hone_weight *weight = c->run->weight[0];
-    hone_dtype dtype = product_type(c->run);
-    int64_t first = task % c->down * c->tile_rows, across = task / c->down;
-    int64_t column = across * TILE_COLUMNS, width = weight->columns;
-    int64_t element = (int64_t)hone_dtype_size(dtype), stride = row_stride(weight->rows);
-    float *tile = c->w.tiles + thread * tile_floats();
-    hone_product p = {.k = width, .c = tile, .c_stride = TILE_COLUMNS};
-    p.m = c->count - first < c->tile_rows ? c->count - first : c->tile_rows;
-    p.n = weight->rows - column < TILE_COLUMNS ? weight->rows - column : TILE_COLUMNS;
-    p.a = (hone_matrix){c->w.hidden + first * width * element, dtype, width, 1};
-    p.b = weight_columns(weight, column);
-    hone_matmul(&p);
-    for (int64_t i = 0; i < p.m; i++) {
-        const float *l = tile + i * TILE_COLUMNS;
-        int64_t row = first + i, label = c->run->batch->labels[c->rows[row]] - column;
-        char *e = c->gradients ? c->w.e + (row * stride + column) * element : NULL;
-        float shift = c->w.shift[row], *sum = c->w.sums + across * c->limit + row;
-        c->w.largest[across * c->limit + row] = exponentials(l, p.n, shift, dtype, e, sum);
-        if (label >= 0 && label < p.n)
-            c->w.chosen[row] = l[label] - shift;
+    int64_t first = task * TILE_WORDS, left = c->d.vocabulary - first;
+    int64_t words = left < TILE_WORDS ? left : TILE_WORDS;
+    float *tile = thread_tile(c, thread);
+    float *sums = c->w.sums + task * c->columns, *largest = c->w.largest + task * c->columns;
+    int64_t element = (int64_t)hone_dtype_size(c->d.dtype), column = 0;
+    char *e = c->gradients ? c->w.e + first * c->columns * element : NULL;
+    multiply_tile(c, first, words, tile);
+    for (; column + VECTORS * LANES <= c->columns; column += VECTORS * LANES)
+        exponentials(c, tile, words, column, VECTORS, e, sums, largest);
+    for (; column < c->columns; column += LANES)
+        exponentials(c, tile, words, column, 1, e, sums, largest);
+    for (int64_t i = 0; i < c->count; i++) {
+        int64_t label = c->run->batch->labels[c->rows[i]] - first;
+        if (label >= 0 && label < words)
+            c->w.chosen[i] = tile[label * c->columns + i] - c->w.shift[i];
     }
 }
 
@@ -245,12 +298,12 @@ static void tile_task(void *context, int64_t task, int thread)
 static bool add_up(const chunk *c)
 {
     bool again = false;
-    int64_t across = tiles_across(c->run->weight[0]->rows);
+    int64_t tiles = tiles_of(c->d.vocabulary);
     for (int64_t i = 0; i < c->count; i++) {
         float top = -INFINITY, total = 0;
-        for (int64_t tile = 0; tile < across; tile++) {
-            float largest = c->w.largest[tile * c->limit + i];
-            total += c->w.sums[tile * c->limit + i];
+        for (int64_t tile = 0; tile < tiles; tile++) {
+            float largest = c->w.largest[tile * c->columns + i];
+            total += c->w.sums[tile * c->columns + i];
             top = largest > top ? largest : top;
         }
         c->w.total[i] = total;
@@ -279,34 +332,25 @@ static float row_factor(const chunk *c, int64_t i)
 /* e of the labels becomes e - S: then all of a row has one factor. */
 static void subtract_labels(const chunk *c)
 {
-    hone_dtype dtype = product_type(c->run);
-    int64_t stride = row_stride(c->run->weight[0]->rows);
     for (int64_t i = 0; i < c->count; i++) {
         float value = expf(c->w.chosen[i]) - c->w.total[i];
-        int64_t at = i * stride + c->run->batch->labels[c->rows[i]];
-        store_floats(dtype, &value, c->w.e + at * (int64_t)hone_dtype_size(dtype), 1);
+        int64_t at = c->run->batch->labels[c->rows[i]] * c->columns + i;
+        store_floats(c->d.dtype, &value, c->w.e + at * (int64_t)hone_dtype_size(c->d.dtype), 1);
     }
 }
 
-/* partial (rows of a tile, C) = e W over a slice of V. */
-static void slice_task(void *context, int64_t task, int thread)
+/* partial (columns, C) = e^T W over a slice of V. */
+static void slice_task(void *context, int64_t slice, int thread)
 {
-    (void)thread;
     const chunk *c = context;
-    const hone_weight *weight = c->run->weight[0];
-    hone_dtype dtype = product_type(c->run);
-    int64_t first = task % c->down * c->tile_rows, slice = task / c->down;
-    int64_t columns = slice_columns(weight->rows), column = slice * columns;
-    int64_t width = weight->columns, stride = row_stride(weight->rows);
-    hone_product p = {.n = width, .c_stride = width};
-    p.m = c->count - first < c->tile_rows ? c->count - first : c->tile_rows;
-    p.k = weight->rows - column < columns ? weight->rows - column : columns;
-    p.a = (hone_matrix){c->w.e + (first * stride + column) * (int64_t)hone_dtype_size(dtype), dtype,
-                        stride, 1};
-    p.b = weight_columns(weight, column);
-    p.b.row_stride = width;
-    p.b.column_stride = 1;
-    p.c = c->w.partial + (slice * c->limit + first) * width;
+    int64_t words = slice_words(c->d.vocabulary), first = slice * words;
+    hone_product p = {.m = c->columns, .n = c->d.width, .c_stride = c->d.width};
+    p.k = c->d.vocabulary - first < words ? c->d.vocabulary - first : words;
+    p.a = (hone_matrix){c->w.e + first * c->columns * (int64_t)hone_dtype_size(c->d.dtype),
+                        c->d.dtype, 1, c->columns};
+    p.b = weight_rows(c->run->weight[0], first);
+    p.c = c->w.partial + slice * c->columns * c->d.width;
+    p.room = product_room(c->d.dtype, c->w.room + hone_matmul_room(c->d.dtype, thread));
     hone_matmul(&p);
 }
 
@@ -316,11 +360,10 @@ static void row_task(void *context, int64_t i, int thread)
     (void)thread;
     const chunk *c = context;
     const hone_op_run *run = c->run;
-    int64_t width = run->in[0].width, vocabulary = run->weight[0]->rows;
-    int64_t slices = divide_up(vocabulary, slice_columns(vocabulary));
+    int64_t width = c->d.width, slices = divide_up(c->d.vocabulary, slice_words(c->d.vocabulary));
     float *sum = c->w.partial + i * width, factor = row_factor(c, i);
     for (int64_t slice = 1; slice < slices; slice++) {
-        const float *more = c->w.partial + (slice * c->limit + i) * width;
+        const float *more = c->w.partial + (slice * c->columns + i) * width;
         for (int64_t j = 0; j < width; j++)
             sum[j] += more[j];
     }
@@ -329,12 +372,12 @@ static void row_task(void *context, int64_t i, int thread)
     row_write(run->d_in[0], c->rows[i], sum);
 }
 
-/* dW += e^T h, the rows of h times their factors. */
+/* dW += e h, the rows of h times their factors. */
 static void add_weight_gradient(const chunk *c)
 {
     const hone_weight *weight = c->run->weight[0];
-    hone_dtype dtype = product_type(c->run);
-    int64_t width = weight->columns;
+    hone_dtype dtype = c->d.dtype;
+    int64_t width = c->d.width;
     hone_view hidden = {c->w.hidden, dtype, width};
     for (int64_t i = 0; i < c->count; i++) {
         float *buffer = c->w.partial, factor = row_factor(c, i);
@@ -344,21 +387,21 @@ static void add_weight_gradient(const chunk *c)
         row_write(hidden, i, buffer);
     }
     hone_product p = {.m = weight->rows, .n = width, .k = c->count, .accumulate = true};
-    p.a = (hone_matrix){c->w.e, dtype, 1, row_stride(weight->rows)};
+    p.a = (hone_matrix){c->w.e, dtype, c->columns, 1};
     p.b = view_matrix(hidden);
     p.c = weight->gradient;
     p.c_stride = width;
+    p.room = product_room(dtype, c->w.room);
     hone_matmul_parallel(&p);
 }
 
 static void make_gradients(chunk *c)
 {
     const hone_op_run *run = c->run;
-    int64_t vocabulary = run->weight[0]->rows;
-    int64_t slices = divide_up(vocabulary, slice_columns(vocabulary));
     subtract_labels(c);
     if (run->d_in[0].data != NULL) {
-        hone_parallel_run(slices * c->down, slice_task, c);
+        int64_t slices = divide_up(c->d.vocabulary, slice_words(c->d.vocabulary));
+        hone_parallel_run(slices, slice_task, c);
         hone_parallel_run(c->count, row_task, c);
     }
     if (run->weight[0]->gradient != NULL)
@@ -390,15 +433,11 @@ static void loss(const hone_op_run *run)
     if (labelled == 0)
         return;
     /* Chunks of one size, so that the last is not a small one. */
-    int64_t size = divide_up(labelled, divide_up(labelled, c.limit));
+    int64_t size = divide_up(labelled, divide_up(labelled, c.d.chunk));
     for (int64_t first = 0; first < labelled; first += size) {
-        c.rows = c.w.rows + first;
-        c.count = labelled - first < size ? labelled - first : size;
-        c.tile_rows = tile_rows(c.count);
-        c.down = divide_up(c.count, c.tile_rows);
-        gather(run, c.rows, c.count, c.w.hidden);
+        take_rows(&c, c.w.rows + first, labelled - first < size ? labelled - first : size);
         hone_parallel_run(c.count, shift_task, &c);
-        int64_t tiles = c.down * tiles_across(run->weight[0]->rows);
+        int64_t tiles = tiles_of(c.d.vocabulary);
         hone_parallel_run(tiles, tile_task, &c);
         if (add_up(&c)) {
             hone_parallel_run(tiles, tile_task, &c);
@@ -417,14 +456,15 @@ static void give_logits(const hone_op_run *run)
     const hone_head_request *request = run->head;
     const hone_weight *weight = run->weight[0];
     chunk c = begin(run);
-    for (int64_t first = 0; first < request->logit_count; first += c.limit) {
+    for (int64_t first = 0; first < request->logit_count; first += c.d.chunk) {
         int64_t left = request->logit_count - first;
-        hone_product p = {.m = left < c.limit ? left : c.limit, .n = weight->rows};
+        hone_product p = {.m = left < c.d.chunk ? left : c.d.chunk, .n = weight->rows};
         p.k = weight->columns;
         p.a = gather(run, request->logit_rows + first, p.m, c.w.hidden);
-        p.b = weight_columns(weight, 0);
+        p.b = (hone_matrix){weight->data, weight->dtype, 1, weight->columns};
         p.c = request->logits + first * weight->rows;
         p.c_stride = weight->rows;
+        p.room = product_room(c.d.dtype, c.w.room);
         hone_matmul_parallel(&p);
     }
 }

@@ -142,6 +142,12 @@ static inline float *row_buffer(char *scratch, int thread, int count, int index,
     return (float *)(void *)(scratch + ((size_t)thread * (size_t)count + (size_t)index) * size);
 }
 
+/* The room for products of a run that has it at the front of its scratch, or NULL. */
+static inline void *product_room(hone_dtype dtype, char *scratch)
+{
+    return hone_matmul_room(dtype, 1) > 0 ? scratch : NULL;
+}
+
 /* A view as an operand of a product. */
 static inline hone_matrix view_matrix(hone_view view)
 {

@@ -15,14 +15,17 @@ static unsigned linear_saved(const hone_op *op, const hone_weight *const weight[
     return trained(weight[0]) ? HONE_SAVES_INPUT(0) : 0;
 }
 
+/* Room for the products, or a bias gradient's row buffers and partial sums. */
 static size_t linear_scratch(const hone_op *op, const hone_op_shape *shape)
 {
     (void)op;
-    if (!shape->training || !trained(shape->weight[1]))
-        return 0;
-    size_t parts = (size_t)divide_up(shape->rows, SUM_ROWS);
-    return row_buffers_size(shape->threads, 1, shape->out_width[0]) +
-           align_up(parts * (size_t)shape->out_width[0] * sizeof(float));
+    size_t room = hone_matmul_room(shape->compute, shape->threads), sums = 0;
+    if (shape->training && trained(shape->weight[1])) {
+        size_t parts = (size_t)divide_up(shape->rows, SUM_ROWS);
+        sums = row_buffers_size(shape->threads, 1, shape->out_width[0]) +
+               align_up(parts * (size_t)shape->out_width[0] * sizeof(float));
+    }
+    return room > sums ? room : sums;
 }
 
 /* W as the (C,O) operand of y = x W. */
@@ -41,6 +44,7 @@ static void linear_forward(const hone_op_run *run)
     p.c_dtype = run->out[0].dtype;
     p.c_stride = run->out[0].width;
     p.bias = run->weight[1] != NULL ? run->weight[1]->data : NULL;
+    p.room = product_room(run->weight[0]->dtype, run->scratch);
     hone_matmul_parallel(&p);
 }
 
@@ -55,6 +59,7 @@ static void weight_gradient(const hone_op_run *run)
     p.a = view_transposed(left);
     p.b = view_matrix(right);
     p.c_stride = right.width;
+    p.room = product_room(run->weight[0]->dtype, run->scratch);
     hone_matmul_parallel(&p);
 }
 
@@ -91,6 +96,7 @@ static void linear_backward(const hone_op_run *run)
         p.c_dtype = run->d_in[0].dtype;
         p.c_stride = run->d_in[0].width;
         p.accumulate = run->accumulate[0];
+        p.room = product_room(run->weight[0]->dtype, run->scratch);
         hone_matmul_parallel(&p);
     }
     if (w->gradient != NULL)

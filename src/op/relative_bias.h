@@ -34,16 +34,16 @@ static inline int64_t bias_bucket(const hone_op *op, int64_t distance)
     return first + (bucket < buckets - 1 ? bucket : buckets - 1);
 }
 
-/* table (heads, distances) from weight (buckets, heads). */
+/* table (heads, distances), times `factor`, from weight (buckets, heads). */
 static inline void bias_fill(const hone_op *op, const hone_weight *weight, int64_t reach,
-                             float *table)
+                             float factor, float *table)
 {
     const float *bias = weight->data;
     int64_t heads = op->as.attention.heads, distances = bias_distances(reach);
     for (int64_t i = 0; i < distances; i++) {
         int64_t bucket = bias_bucket(op, i - (reach - 1));
         for (int64_t head = 0; head < heads; head++)
-            table[head * distances + i] = bias[bucket * heads + head];
+            table[head * distances + i] = factor * bias[bucket * heads + head];
     }
 }
 

@@ -122,10 +122,14 @@ static inline ivec vec_below(int64_t n)
 /* To bf16 as hone_f32_to_bf16 does it. */
 static inline void vec_store_bf16(uint16_t *to, vec value)
 {
+#ifdef __AVX512BF16__
+    __m256bh half = _mm512_cvtneps_pbh((__m512)value);
+#else
     uvec bits = (uvec)value;
     uvec rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
     uvec whole = (uvec)vec_select(value == value, (vec)rounded, (vec)quiet);
     vec_halves half = __builtin_convertvector(whole, vec_halves);
+#endif
     memcpy(to, &half, sizeof half);
 }
 
@@ -193,14 +197,38 @@ static inline vec vec_exp_fraction(vec x, vec shifted)
     return p * f * f + f + 1.0f;
 }
 
-/* e^x within 2 ulp for x up to 88: 0 below -87.3 (no denormals); NaN stays NaN. */
+#define LOG2_E 1.44269504f
+
+/* 2^t within 4 ulp for t up to 127; 2^-126 where t is less than -126; NaN stays NaN. The polynomial
+ * has the least relative error on [-1/2, 1/2] of its degree. */
+static inline vec vec_exp2(vec t)
+{
+    t = vec_max(vec_set(-126.0f), t);
+#if defined(__AVX512F__)
+    enum { TO_NEAREST = 8 }; /* and no exceptions */
+    vec n = (vec)_mm512_roundscale_ps((__m512)t, TO_NEAREST);
+#else
+    vec shifted = t + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
+    vec n = shifted - 12582912.0f;
+#endif
+    vec f = t - n;
+    vec p = vec_set(1.327645745e-3f);
+    p = p * f + 9.675541218e-3f;
+    p = p * f + 5.550713318e-2f;
+    p = p * f + 2.402211973e-1f;
+    p = p * f + 6.931469670e-1f;
+    p = p * f + 1.000000072f;
+#if defined(__AVX512F__)
+    return (vec)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+    return (vec)((ivec)p + (((ivec)shifted - 0x4B400000) << 23));
+#endif
+}
+
+/* e^x for x up to 88: within 4 ulp and x / 10 ulp more; e^-87.3 below that; NaN stays NaN. */
 static inline vec vec_exp_bounded(vec x)
 {
-    vec clamped = vec_max(vec_set(-87.33f), x);
-    vec shifted = clamped * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
-    vec scale = (vec)(((ivec)shifted - (0x4B400000 - 127)) << 23);
-    vec result = vec_exp_fraction(clamped, shifted) * scale;
-    return (vec)(~(x < vec_set(-87.33f)) & (ivec)result);
+    return vec_exp2(x * LOG2_E);
 }
 
 /* e^x within 2 ulp for any x: infinity above 88.7. */

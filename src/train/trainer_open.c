@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "base/parallel.h"
+#include "gemm/matmul.h"
 #include "infer/generation.h"
 #include "infer/model_data.h"
 #include "train/checkpoint_folder.h"
@@ -13,8 +14,12 @@
 #include <string.h>
 
 /* What the libraries of products and drawing take when they are used first: code, tables and
- * buffers. Measured; it hardly depends on the model. */
-#define LIBRARY_BYTES ((size_t)13 << 20)
+ * buffers; less of it where products go through kernels of our own. Measured; it hardly depends on
+ * the model. */
+static size_t library_bytes(hone_dtype compute)
+{
+    return (size_t)(hone_matmul_room(compute, 1) > 0 ? 7 : 13) << 20;
+}
 
 /* ---- parts -------------------------------------------------------------------------------- */
 
@@ -340,7 +345,7 @@ static hone_status measure(hone_trainer *t, hone_memory_plan *out, hone_error *e
                                    &t->settings.generate, &out->generation, error));
     /* Weights, values and data are in memory now; what else came with them stays. */
     size_t present = out->weights + out->trainable + out->data;
-    out->other = LIBRARY_BYTES;
+    out->other = library_bytes(t->plan.options.compute);
     if (taken > 0 && (size_t)taken > present)
         out->other += (size_t)taken - present;
     out->total = out->weights + out->trainable + out->gradients + out->optimizer + out->values +

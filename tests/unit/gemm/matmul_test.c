@@ -17,9 +17,24 @@ typedef struct sizes {
     int64_t m, n, k;
 } sizes;
 
-static const sizes cases[] = {{1, 1, 1},     {1, 131, 37},   {7, 257, 65},  {16, 300, 129},
-                              {17, 64, 40},  {129, 130, 31}, {300, 70, 96}, {5, 8461, 33},
-                              {530, 41, 23}, {3, 97, 191},   {12, 31, 2},   {2, 5, 128}};
+static const sizes cases[] = {{1, 1, 1},
+                              {1, 131, 37},
+                              {7, 257, 65},
+                              {16, 300, 129},
+                              {17, 64, 40},
+                              {129, 130, 31},
+                              {300, 70, 96},
+                              {5, 8461, 33},
+                              {530, 41, 23},
+                              {3, 97, 191},
+                              {12, 31, 2},
+                              {2, 5, 128},
+                              /* of whole vectors: the kernels of panel.h */
+                              {33, 16, 2},
+                              {129, 144, 62},
+                              {64, 48, 1101},
+                              {32, 16, 2060},
+                              {40, 272, 600}};
 
 static void *filled(hone_dtype dtype, int64_t n, uint32_t site)
 {
@@ -38,13 +53,17 @@ static float at(const hone_product *p, const void *c, int64_t i)
                                    : ((const float *)c)[i];
 }
 
-static void compare(hone_product p, void (*fast)(const hone_product *))
+/* With room for the kernels of panel.h, or without. */
+static void compare_so(hone_product p, void (*fast)(const hone_product *), bool with_room)
 {
     int64_t count = p.m * p.n;
+    size_t size = hone_matmul_room(p.a.dtype, hone_parallel_threads());
+    void *room = with_room && size > 0 ? hone_pages_alloc(size) : NULL;
     void *expected = filled(p.c_dtype, count, 9), *found = filled(p.c_dtype, count, 9);
     p.c = expected;
     hone_matmul_reference(&p);
     p.c = found;
+    p.room = room;
     fast(&p);
     /* Two orders of summing k products of about 1: k ulps of sqrt(k); bf16 results round to 2^-9.
      */
@@ -60,6 +79,13 @@ static void compare(hone_product p, void (*fast)(const hone_product *))
     }
     hone_free(expected);
     hone_free(found);
+    hone_pages_free(room, size);
+}
+
+static void compare(hone_product p, void (*fast)(const hone_product *))
+{
+    compare_so(p, fast, false);
+    compare_so(p, fast, true);
 }
 
 static void every_layout(const sizes *s, hone_dtype type, hone_dtype c_type,
@@ -93,6 +119,7 @@ static void bf16_products_equal_the_naive_ones(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        every_layout(&cases[i], HONE_BF16, HONE_F32, hone_matmul);
         every_layout(&cases[i], HONE_BF16, HONE_F32, hone_matmul_parallel);
         every_layout(&cases[i], HONE_BF16, HONE_BF16, hone_matmul_parallel);
     }
@@ -169,19 +196,25 @@ static void a_row_is_the_same_whatever_is_beside_it(void **state)
 static void the_bits_do_not_depend_on_the_threads(void **state)
 {
     (void)state;
-    enum { M = 300, N = 310, K = 47 };
-    static float result[3][M * N];
+    enum { M = 300, N = 320, K = 47, MOST_THREADS = 3 };
+    static float result[2 * MOST_THREADS][M * N];
     float *a = filled(HONE_F32, M * K, 1), *b = filled(HONE_F32, K * N, 2);
-    for (int i = 0; i < 3; i++) {
-        hone_parallel_set_threads(1 + i);
+    size_t size = hone_matmul_room(HONE_F32, MOST_THREADS);
+    void *room = hone_pages_alloc(size + 1);
+    for (int i = 0; i < 2 * MOST_THREADS; i++) {
+        hone_parallel_set_threads(1 + i % MOST_THREADS);
         hone_product p = {.m = M, .n = N, .k = K, .c = result[i], .c_stride = N};
         p.a = (hone_matrix){a, HONE_F32, K, 1};
         p.b = (hone_matrix){b, HONE_F32, N, 1};
+        p.room = i >= MOST_THREADS && size > 0 ? room : NULL;
         hone_matmul_parallel(&p);
     }
+    hone_pages_free(room, size + 1);
     hone_parallel_set_threads(0);
-    assert_memory_equal(result[0], result[1], sizeof result[0]);
-    assert_memory_equal(result[0], result[2], sizeof result[0]);
+    for (int i = 1; i < MOST_THREADS; i++) {
+        assert_memory_equal(result[0], result[i], sizeof result[0]);
+        assert_memory_equal(result[MOST_THREADS], result[MOST_THREADS + i], sizeof result[0]);
+    }
     hone_free(a);
     hone_free(b);
 }

@@ -14,7 +14,11 @@
 
 #include <cmocka.h>
 
-enum { HEADS = 2, SIZE = 5, WIDTH = HEADS * SIZE, SEGMENTS = 4, BUCKETS = 6, DISTANCE = 5 };
+enum { HEADS = 2, SEGMENTS = 4, BUCKETS = 6, DISTANCE = 5 };
+
+/* Of a head. Those of whole vectors go through the kernels of gemm/panel.h, others don't. */
+static const int64_t sizes[] = {5, 16, 48};
+static int64_t size = 5;
 
 typedef struct attention_case {
     const char *name;
@@ -85,8 +89,8 @@ static void make(setting *s, const attention_case *c, hone_dtype dtype)
                             .source = {.rows = s->key_rows, .starts = s->key_starts}};
     s->op = hone_op_blank(HONE_OP_ATTENTION, -1);
     s->op.as.attention.heads = HEADS;
-    s->op.as.attention.head_size = SIZE;
-    s->op.as.attention.scale = 0.4f;
+    s->op.as.attention.head_size = size;
+    s->op.as.attention.scale = 0.9f / sqrtf((float)size);
     s->op.as.attention.causal = c->causal;
     s->op.as.attention.cross = cross;
     s->run = (hone_op_run){.op = &s->op,
@@ -102,14 +106,14 @@ static void make(setting *s, const attention_case *c, hone_dtype dtype)
     for (int k = 0; k < 3; k++) {
         int64_t rows = k == 0 ? s->rows : s->key_rows;
         s->op.inputs[k] = k;
-        s->run.in[k] = value(dtype, rows, WIDTH, (uint32_t)k);
-        s->run.d_in[k] = value(dtype, rows, WIDTH, 9);
-        shape.in_width[k] = WIDTH;
+        s->run.in[k] = value(dtype, rows, HEADS * size, (uint32_t)k);
+        s->run.d_in[k] = value(dtype, rows, HEADS * size, 9);
+        shape.in_width[k] = HEADS * size;
     }
-    s->run.out[0] = value(dtype, s->rows, WIDTH, 9);
+    s->run.out[0] = value(dtype, s->rows, HEADS * size, 9);
     s->run.out[1] = value(HONE_F32, s->rows, HEADS, 9);
-    s->run.d_out = value(dtype, s->rows, WIDTH, 4);
-    shape.out_width[0] = WIDTH;
+    s->run.d_out = value(dtype, s->rows, HEADS * size, 4);
+    shape.out_width[0] = HEADS * size;
     shape.out_width[1] = HEADS;
     if (c->bias) {
         for (int i = 0; i < BUCKETS * HEADS; i++)
@@ -151,20 +155,20 @@ static double bias_of(const setting *s, int64_t distance, int head)
 
 /* What is expected of one head of one segment. */
 typedef struct expected {
-    double *y, *lse, *dq, *dk, *dv; /* (queries, SIZE), (queries), (queries | keys, SIZE) */
+    double *y, *lse, *dq, *dk, *dv; /* (queries, size), (queries), (queries | keys, size) */
 } expected;
 
 static double dot_rows(hone_view a, int64_t row, hone_view b, int64_t other, int64_t column)
 {
     double sum = 0;
-    for (int64_t d = 0; d < SIZE; d++)
+    for (int64_t d = 0; d < size; d++)
         sum += get(a, row, column + d) * get(b, other, column + d);
     return sum;
 }
 
 static void one_query(const setting *s, int segment, int head, int64_t i, double *p, expected *e)
 {
-    int64_t first = s->starts[segment], row = first + i, column = head * SIZE;
+    int64_t first = s->starts[segment], row = first + i, column = head * size;
     int64_t key = s->run.keys->starts[segment], keys = s->run.keys->starts[segment + 1] - key;
     int64_t visible = s->c->causal ? i + 1 : keys;
     double scale = (double)s->op.as.attention.scale, top = -HUGE_VAL, sum = 0, dy_y = 0;
@@ -175,21 +179,21 @@ static void one_query(const setting *s, int segment, int head, int64_t i, double
     }
     for (int64_t j = 0; j < visible; j++)
         sum += p[j] = exp(p[j] - top);
-    e->lse[i] = top + log(sum);
+    e->lse[i] = (top + log(sum)) / log(2);
     for (int64_t j = 0; j < visible; j++) {
         p[j] /= sum;
-        for (int64_t d = 0; d < SIZE; d++)
-            e->y[i * SIZE + d] += p[j] * get(s->run.in[2], key + j, column + d);
+        for (int64_t d = 0; d < size; d++)
+            e->y[i * size + d] += p[j] * get(s->run.in[2], key + j, column + d);
     }
-    for (int64_t d = 0; d < SIZE; d++)
-        dy_y += get(s->run.d_out, row, column + d) * e->y[i * SIZE + d];
+    for (int64_t d = 0; d < size; d++)
+        dy_y += get(s->run.d_out, row, column + d) * e->y[i * size + d];
     for (int64_t j = 0; j < visible; j++) {
         double dp = dot_rows(s->run.d_out, row, s->run.in[2], key + j, column);
         double ds = scale * p[j] * (dp - dy_y);
-        for (int64_t d = 0; d < SIZE; d++) {
-            e->dq[i * SIZE + d] += ds * get(s->run.in[1], key + j, column + d);
-            e->dk[j * SIZE + d] += ds * get(s->run.in[0], row, column + d);
-            e->dv[j * SIZE + d] += p[j] * get(s->run.d_out, row, column + d);
+        for (int64_t d = 0; d < size; d++) {
+            e->dq[i * size + d] += ds * get(s->run.in[1], key + j, column + d);
+            e->dk[j * size + d] += ds * get(s->run.in[0], row, column + d);
+            e->dv[j * size + d] += p[j] * get(s->run.d_out, row, column + d);
         }
     }
 }
@@ -213,22 +217,22 @@ static void check_head(const setting *s, int segment, int head)
 {
     int64_t first = s->starts[segment], queries = s->starts[segment + 1] - first;
     int64_t key = s->run.keys->starts[segment], keys = s->run.keys->starts[segment + 1] - key;
-    int64_t column = head * SIZE;
+    int64_t column = head * size;
     double *space =
-        hone_alloc_array((size_t)((2 * queries + 2 * keys) * SIZE + queries + keys), sizeof *space);
+        hone_alloc_array((size_t)((2 * queries + 2 * keys) * size + queries + keys), sizeof *space);
     assert_non_null(space);
     expected e = {.y = space};
-    e.dq = e.y + queries * SIZE;
-    e.dk = e.dq + queries * SIZE;
-    e.dv = e.dk + keys * SIZE;
-    e.lse = e.dv + keys * SIZE;
+    e.dq = e.y + queries * size;
+    e.dk = e.dq + queries * size;
+    e.dv = e.dk + keys * size;
+    e.lse = e.dv + keys * size;
     for (int64_t i = 0; i < queries; i++)
         one_query(s, segment, head, i, e.lse + queries, &e);
-    near(s, "y", s->run.out[0], first, column, e.y, queries, SIZE);
+    near(s, "y", s->run.out[0], first, column, e.y, queries, size);
     near(s, "log-sum-exp", s->run.out[1], first, head, e.lse, queries, 1);
-    near(s, "dq", s->run.d_in[0], first, column, e.dq, queries, SIZE);
-    near(s, "dk", s->run.d_in[1], key, column, e.dk, keys, SIZE);
-    near(s, "dv", s->run.d_in[2], key, column, e.dv, keys, SIZE);
+    near(s, "dq", s->run.d_in[0], first, column, e.dq, queries, size);
+    near(s, "dk", s->run.d_in[1], key, column, e.dk, keys, size);
+    near(s, "dv", s->run.d_in[2], key, column, e.dv, keys, size);
     hone_free(space);
 }
 
@@ -236,10 +240,12 @@ static void matches_plain_loops(void **state)
 {
     (void)state;
     const hone_op_kind *kind = hone_op_kind_of(HONE_OP_ATTENTION);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    enum { CASES = sizeof cases / sizeof cases[0], SIZES = sizeof sizes / sizeof sizes[0] };
+    for (size_t i = 0; i < CASES * SIZES; i++)
         for (int half = 0; half < 2; half++) {
             setting s;
-            make(&s, &cases[i], half ? HONE_BF16 : HONE_F32);
+            size = sizes[i / CASES];
+            make(&s, &cases[i % CASES], half ? HONE_BF16 : HONE_F32);
             kind->forward(&s.run);
             kind->backward(&s.run);
             for (int segment = 0; segment < SEGMENTS; segment++)
@@ -254,13 +260,15 @@ static void does_not_see_other_documents(void **state)
 {
     (void)state;
     const hone_op_kind *kind = hone_op_kind_of(HONE_OP_ATTENTION);
-    for (int half = 0; half < 2; half++) {
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof sizes[0]; i++) {
+        bool half = i % 2 != 0;
+        size = sizes[i / 2];
         setting whole, part;
         attention_case alone = cases[2];
         alone.queries[1] = alone.keys[1] = 1; /* the second document is another one */
         make(&whole, &cases[2], half ? HONE_BF16 : HONE_F32);
         make(&part, &alone, half ? HONE_BF16 : HONE_F32);
-        size_t bytes = (size_t)(127 * WIDTH) * hone_dtype_size(whole.dtype);
+        size_t bytes = (size_t)(127 * HEADS * size) * hone_dtype_size(whole.dtype);
         kind->forward(&whole.run);
         kind->forward(&part.run);
         assert_memory_equal(whole.run.out[0].data, part.run.out[0].data, bytes);
