@@ -186,11 +186,12 @@ static hone_status put_scores(measuring *m, hone_scorer *scorer, hone_error *err
         if (status == HONE_OK && !put_score(scores, &score))
             status = hone_fail_memory(error, "results", 0);
     }
+    if (status == HONE_OK)
+        status = put_integer(m, "predictions", hone_scorer_rows(scorer), error);
     if (status != HONE_OK) {
         hone_json_free(scores);
         return status;
     }
-    HONE_TRY(put_integer(m, "predictions", hone_scorer_rows(scorer), error));
     return hone_json_set(m->out, "scores", scores) ? HONE_OK
                                                    : hone_fail_memory(error, "results", 0);
 }
