@@ -6,22 +6,12 @@
 #include "base/parallel.h"
 #include "gemm/backend.h"
 #include "gemm/panel.h"
+#include "gemm/product.h"
 #include "gemm/skinny.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
-
-static const char *element_at(const hone_matrix *matrix, int64_t row, int64_t column)
-{
-    int64_t at = row * matrix->row_stride + column * matrix->column_stride;
-    return (const char *)matrix->data + at * (int64_t)hone_dtype_size(matrix->dtype);
-}
-
-static char *result_at(const hone_product *p, int64_t row, int64_t column)
-{
-    return (char *)p->c + (row * p->c_stride + column) * (int64_t)hone_dtype_size(p->c_dtype);
-}
 
 static void add_bias(const hone_product *p)
 {
@@ -40,13 +30,13 @@ static float *widen(const hone_matrix *matrix, int64_t rows, int64_t columns)
         return NULL;
     if (matrix->column_stride == 1) {
         for (int64_t i = 0; i < rows; i++)
-            hone_convert(matrix->dtype, element_at(matrix, i, 0), HONE_F32, copy + i * columns,
+            hone_convert(matrix->dtype, operand_at(matrix, i, 0), HONE_F32, copy + i * columns,
                          (size_t)columns);
         return copy;
     }
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < columns; j++)
-            hone_convert(matrix->dtype, element_at(matrix, i, j), HONE_F32, copy + i * columns + j,
+            hone_convert(matrix->dtype, operand_at(matrix, i, j), HONE_F32, copy + i * columns + j,
                          1);
     return copy;
 }
@@ -56,13 +46,13 @@ static float *widen(const hone_matrix *matrix, int64_t rows, int64_t columns)
 static bool through_f32(const hone_product *p)
 {
     float *b = widen(&p->b, p->k, p->n);
-    int64_t step = p->m < 64 ? p->m : 64;
+    int64_t step = smaller(p->m, 64);
     float *c = hone_alloc((size_t)(step * p->n) * sizeof(float));
     bool ok = b != NULL && c != NULL;
     for (int64_t i = 0; ok && i < p->m; i += step) {
-        int64_t rows = p->m - i < step ? p->m - i : step;
+        int64_t rows = smaller(p->m - i, step);
         hone_matrix part = p->a;
-        part.data = element_at(&p->a, i, 0);
+        part.data = operand_at(&p->a, i, 0);
         float *a = widen(&part, rows, p->k);
         hone_product f = {.m = rows, .n = p->n, .k = p->k, .c = c, .c_stride = p->n};
         f.a = (hone_matrix){a, HONE_F32, p->k, 1};
@@ -95,7 +85,7 @@ static hone_matrix narrow(const hone_matrix *matrix, int64_t rows, int64_t colum
     int64_t lines = by_rows ? rows : columns, length = by_rows ? columns : rows;
     uint16_t *copy = hone_alloc((size_t)(lines * length) * sizeof *copy);
     for (int64_t i = 0; copy != NULL && i < lines; i++)
-        hone_convert(HONE_F32, element_at(matrix, by_rows ? i : 0, by_rows ? 0 : i), HONE_BF16,
+        hone_convert(HONE_F32, operand_at(matrix, by_rows ? i : 0, by_rows ? 0 : i), HONE_BF16,
                      copy + i * length, (size_t)length);
     return (hone_matrix){copy, HONE_BF16, by_rows ? columns : 1, by_rows ? 1 : rows};
 }
@@ -143,8 +133,8 @@ static void bf16_in_pieces(const hone_product *p)
             hone_product part = *p;
             part.m = rows;
             part.k = depth;
-            part.a.data = element_at(&p->a, i, j);
-            part.b.data = element_at(&p->b, j, 0);
+            part.a.data = operand_at(&p->a, i, j);
+            part.b.data = operand_at(&p->b, j, 0);
             part.c = result_at(p, i, 0);
             part.accumulate = p->accumulate || j > 0;
             part.bias = j == 0 ? p->bias : NULL;
@@ -196,20 +186,15 @@ static void run_tile(void *context, int64_t task, int thread)
     const hone_product *p = t->product;
     int64_t row = task / t->across * t->rows, column = task % t->across * t->columns;
     hone_product tile = *p;
-    tile.m = p->m - row < t->rows ? p->m - row : t->rows;
-    tile.n = p->n - column < t->columns ? p->n - column : t->columns;
-    tile.a.data = element_at(&p->a, row, 0);
-    tile.b.data = element_at(&p->b, 0, column);
+    tile.m = smaller(p->m - row, t->rows);
+    tile.n = smaller(p->n - column, t->columns);
+    tile.a.data = operand_at(&p->a, row, 0);
+    tile.b.data = operand_at(&p->b, 0, column);
     tile.c = result_at(p, row, column);
     tile.room = NULL;
     if (p->bias != NULL)
         tile.bias = p->bias + column;
     hone_matmul(&tile);
-}
-
-static int64_t round_up(int64_t value, int64_t step)
-{
-    return (value + step - 1) / step * step;
 }
 
 /* Tiles of about 256 rows spread the cost of reading B; narrow results are cut by columns too, so
@@ -226,14 +211,14 @@ void hone_matmul_parallel(const hone_product *p)
         return;
     int64_t down = (p->m + TILE_ROWS / 2) / TILE_ROWS;
     down = down > 0 ? down : 1;
-    int64_t across = (LEAST_TILES + down - 1) / down;
-    tiling t = {p, round_up((p->m + down - 1) / down, 16), 0, 1};
-    t.columns = round_up((p->n + across - 1) / across, 64);
+    int64_t across = divide_up(LEAST_TILES, down);
+    tiling t = {p, round_up(divide_up(p->m, down), 16), 0, 1};
+    t.columns = round_up(divide_up(p->n, across), 64);
     t.columns = t.columns < LEAST_COLUMNS  ? LEAST_COLUMNS
                 : t.columns > MOST_COLUMNS ? MOST_COLUMNS
                                            : t.columns;
-    t.across = (p->n + t.columns - 1) / t.columns;
-    hone_parallel_run((p->m + t.rows - 1) / t.rows * t.across, run_tile, &t);
+    t.across = divide_up(p->n, t.columns);
+    hone_parallel_run(divide_up(p->m, t.rows) * t.across, run_tile, &t);
 }
 
 /* ---- the machine -------------------------------------------------------------------------- */

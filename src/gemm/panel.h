@@ -16,6 +16,11 @@ enum {
     HONE_PANEL_HALF = 16     /* N is a multiple of this; the last panel may be a half */
 };
 
+static inline int64_t hone_panel_units(hone_dtype dtype) /* elements of one */
+{
+    return dtype == HONE_BF16 ? 2 : 1;
+}
+
 /* C (m, n) = A B or C += A B over `steps` steps, and bias (n) when it is not NULL. Strides and
  * distances of A and B are in units. */
 typedef struct hone_panel_product {
@@ -42,6 +47,20 @@ typedef struct hone_panel_kernels {
     void (*lay_rows)(const void *x, int64_t stride, int64_t rows, int64_t width, void *to,
                      int64_t apart);
 } hone_panel_kernels;
+
+/* A product whose A lies in rows, `a_row` units apart, and whose B lay_transposed has made. What C
+ * is is left to the caller. */
+static inline hone_panel_product hone_panel_transposed(const void *a, int64_t a_row, const void *b,
+                                                       int64_t steps)
+{
+    return (hone_panel_product){.steps = steps,
+                                .a = a,
+                                .a_row = a_row,
+                                .a_step = 1,
+                                .b = b,
+                                .b_panel = steps * HONE_PANEL_COLUMNS,
+                                .b_step = HONE_PANEL_COLUMNS};
+}
 
 enum { HONE_PANEL_ROOM = 512 << 10 }; /* bytes for a thread's laid out operands */
 

@@ -11,13 +11,8 @@ enum {
     ROWS_AHEAD = 24 /* how far ahead operands are fetched while they are laid out */
 };
 
-static inline vec broadcast(const float *unit)
-{
-    return vec_set(*unit);
-}
-
 #define PANEL(name) name##_f32
-#define PANEL_STEP(acc, a, b) ((acc) += broadcast(a) * (b))
+#define PANEL_STEP(acc, a, b) ((acc) += vec_set(*(a)) * (b))
 #include "gemm/panel_tile.h"
 #undef PANEL
 #undef PANEL_STEP

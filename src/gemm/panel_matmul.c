@@ -5,13 +5,17 @@
 #include "gemm/panel.h"
 
 #include "base/parallel.h"
+#include "gemm/product.h"
+#include "gemm/skinny.h"
 
 enum {
-    LEAST_ROWS = 17, /* more than skinny.h takes: so a row's sums depend on one boundary only */
+    LEAST_ROWS = HONE_SKINNY_ROWS + 1, /* so that a row's sums depend on one boundary only */
     LEAST_TASKS = 8,
-    BLOCK_STEPS = 1024, /* of a block, where the result can hold sums; or ... */
+    /* Most steps of a block, where the result can hold sums: of B's alone; where A's are laid out,
+     * too; where one thread has all of A's. */
+    BLOCK_STEPS = 1024,
+    LAID_STEPS = 512,
     WHOLE_STEPS = 256,
-    LAID_STEPS = 512,        /* ... where A is laid out, too */
     GROUP_BYTES = 400 << 10, /* of a group's block of B; at least one panel */
     TILE_BYTES = 64 << 10,   /* of the rows of A that pass at a time */
     LEAST_TILE = 16,
@@ -29,27 +33,6 @@ typedef struct job {
     int64_t across;        /* groups */
 } job;
 
-static const void *element_at(const hone_matrix *m, int64_t row, int64_t column)
-{
-    int64_t at = row * m->row_stride + column * m->column_stride;
-    return (const char *)m->data + at * (int64_t)hone_dtype_size(m->dtype);
-}
-
-static void *result_at(const hone_product *p, int64_t row, int64_t column)
-{
-    return (char *)p->c + (row * p->c_stride + column) * (int64_t)hone_dtype_size(p->c_dtype);
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Some columns of B, over part->steps steps from `step` on, as the right operand of `part`. */
 static void lay_columns(const job *j, int64_t column, int64_t step, float *to,
                         hone_panel_product *part)
@@ -61,7 +44,7 @@ static void lay_columns(const job *j, int64_t column, int64_t step, float *to,
     part->b_panel = part->steps * HONE_PANEL_COLUMNS;
     for (int64_t i = 0; i < part->n; i += HONE_PANEL_COLUMNS, to += part->b_panel) {
         int64_t columns = smaller(part->n - i, HONE_PANEL_COLUMNS);
-        const void *b = element_at(&p->b, first, column + i);
+        const void *b = operand_at(&p->b, first, column + i);
         if (p->b.column_stride == 1)
             j->kernels->lay_rows(b, p->b.row_stride, depth, columns, to, HONE_PANEL_COLUMNS);
         else
@@ -74,7 +57,7 @@ static void take_rows(const job *j, int64_t row, int64_t step, float *to, hone_p
 {
     const hone_product *p = j->product;
     int64_t first = step * j->units, depth = smaller(part->steps * j->units, p->k - first);
-    part->a = element_at(&p->a, row, first);
+    part->a = operand_at(&p->a, row, first);
     part->a_row = p->a.row_stride / j->units;
     part->a_step = 1;
     if (p->a.column_stride == 1)
@@ -138,13 +121,13 @@ static void cut(job *j)
     j->panels = j->panels < 1 ? 1 : j->panels;
     j->across = divide_up(all, j->panels);
     int64_t parts = divide_up(LEAST_TASKS, j->across);
-    j->rows = divide_up(divide_up(p->m, parts), MOST_TILE) * MOST_TILE;
+    j->rows = round_up(divide_up(p->m, parts), MOST_TILE);
 }
 
 static bool start(const hone_product *p, job *j)
 {
     *j = (job){.product = p, .kernels = hone_panel_kernels_of(p->a.dtype)};
-    j->units = p->a.dtype == HONE_BF16 ? 2 : 1;
+    j->units = hone_panel_units(p->a.dtype);
     j->steps = divide_up(p->k, j->units);
     return p->room != NULL && j->kernels != NULL && p->a.dtype == p->b.dtype && suits(p, j->units);
 }
@@ -175,8 +158,7 @@ bool hone_panel_matmul(const hone_product *p)
     int64_t rows = lays_rows ? p->m : 0, floats = j.block * (rows + HONE_PANEL_COLUMNS);
     if (floats > ROOM_FLOATS)
         return false;
-    float *laid = p->room;
-    float *left = laid + j.block * HONE_PANEL_COLUMNS;
+    float *laid = p->room, *left = laid + j.block * HONE_PANEL_COLUMNS;
     for (int64_t step = 0; step < j.steps; step += j.block) {
         hone_panel_product part = {.steps = smaller(j.steps - step, j.block)};
         part.c_dtype = p->c_dtype;

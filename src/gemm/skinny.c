@@ -4,6 +4,7 @@
 #include "base/isa.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "gemm/product.h"
 
 enum {
     PANEL_COLUMNS = 96, /* at most */
@@ -42,22 +43,21 @@ static void panel_task(void *context, int64_t task, int thread)
 {
     (void)thread;
     const job *j = context;
-    int64_t n = j->product->n, first = task * j->columns, last = first + j->columns;
-    j->kernels->panel(j->product, j->x, j->x_stride, first, last < n ? last : n, j->sums + first,
-                      j->sums_stride);
+    int64_t first = task * j->columns, last = smaller(first + j->columns, j->product->n);
+    j->kernels->panel(j->product, j->x, j->x_stride, first, last, j->sums + first, j->sums_stride);
 }
 
 static void dots_task(void *context, int64_t task, int thread)
 {
     (void)thread;
     const job *j = context;
-    int64_t n = j->product->n, first = task * j->columns, last = first + j->columns;
-    j->kernels->dots(j->product, j->x, j->x_stride, first, last < n ? last : n);
+    int64_t first = task * j->columns, last = smaller(first + j->columns, j->product->n);
+    j->kernels->dots(j->product, j->x, j->x_stride, first, last);
 }
 
 static int64_t padded(int64_t length)
 {
-    return (length + HONE_SKINNY_PAD - 1) / HONE_SKINNY_PAD * HONE_SKINNY_PAD;
+    return round_up(length, HONE_SKINNY_PAD);
 }
 
 bool hone_skinny_matmul(const hone_product *p)
@@ -69,8 +69,8 @@ bool hone_skinny_matmul(const hone_product *p)
     job j = {.product = p, .kernels = choose(), .x_stride = padded(p->k) + APART};
     if (by_rows) {
         j.sums_stride = padded(p->n) + APART;
-        j.columns = padded((p->n + PANELS - 1) / PANELS);
-        j.columns = j.columns < PANEL_COLUMNS ? j.columns : PANEL_COLUMNS;
+        j.columns = padded(divide_up(p->n, PANELS));
+        j.columns = smaller(j.columns, PANEL_COLUMNS);
     } else {
         j.columns = DOTS_BYTES / (p->k * (int64_t)hone_dtype_size(p->b.dtype));
         j.columns = j.columns > 8 ? j.columns : 8;
@@ -82,7 +82,7 @@ bool hone_skinny_matmul(const hone_product *p)
     j.x = block + (HONE_ALIGNMENT - (uintptr_t)block % HONE_ALIGNMENT);
     j.sums = (float *)j.x + p->m * j.x_stride;
     j.kernels->spread(p, j.x, j.x_stride);
-    hone_parallel_run((p->n + j.columns - 1) / j.columns, by_rows ? panel_task : dots_task, &j);
+    hone_parallel_run(divide_up(p->n, j.columns), by_rows ? panel_task : dots_task, &j);
     hone_free(block);
     return true;
 }

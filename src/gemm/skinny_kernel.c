@@ -7,6 +7,7 @@
  * same terms in the same order whatever is computed beside it. Lines of B are fetched into the
  * second level of the cache before they are needed, in the order in which they will be: into the
  * first level a core can't fetch enough at a time. */
+#include "gemm/product.h"
 #include "gemm/skinny.h"
 #include "tensor/vector.h"
 
@@ -185,20 +186,40 @@ INLINE void store_sums(const strip *s, int rows, const vec sums[2 * TALL])
     }
 }
 
-INLINE void tall_f32(const strip *s, int rows)
+/* Two vectors of B: 2 LANES columns of f32; of bf16 the even and the odd ones. */
+INLINE void load_group(const void *w, bool half, vec group[2])
 {
-    const float *w = s->w, *x = s->x;
+#if !DOTS_BF16
+    if (half) {
+        uvec pairs = load_pairs(w);
+        group[0] = even_of(pairs);
+        group[1] = odd_of(pairs);
+        return;
+    }
+#endif
+    (void)half;
+    group[0] = vec_load(w);
+    group[1] = vec_load((const float *)w + LANES);
+}
+
+/* Row by row of B; of bf16 only where it is split into floats. */
+INLINE void tall_by_rows(const strip *s, int rows, bool half)
+{
+    const char *w = s->w;
+    const float *x = s->x;
+    size_t row = (size_t)s->stride * (half ? sizeof(uint16_t) : sizeof(float));
     vec sums[2 * TALL];
     load_sums(s, rows, sums);
-    for (int64_t k = 0; k < s->depth; k++, w += s->stride) {
-        vec first = vec_load(w), second = vec_load(w + LANES);
+    for (int64_t k = 0; k < s->depth; k++, w += row) {
+        vec group[2];
+        load_group(w, half, group);
         if (s->ahead != NULL)
             walk_on(s->ahead);
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
             vec by = vec_set(x[i * s->x_stride + k]);
-            sums[2 * i] = add_product(sums[2 * i], by, first);
-            sums[2 * i + 1] = add_product(sums[2 * i + 1], by, second);
+            sums[2 * i] = add_product(sums[2 * i], by, group[0]);
+            sums[2 * i + 1] = add_product(sums[2 * i + 1], by, group[1]);
         }
     }
     store_sums(s, rows, sums);
@@ -247,23 +268,7 @@ static void in_order(float sums[GROUP])
 
 INLINE void tall_bf16(const strip *s, int rows)
 {
-    const uint16_t *w = s->w;
-    const float *x = s->x;
-    vec sums[2 * TALL];
-    load_sums(s, rows, sums);
-    for (int64_t k = 0; k < s->depth; k++, w += s->stride) {
-        uvec pairs = load_pairs(w);
-        vec even = even_of(pairs), odd = odd_of(pairs);
-        if (s->ahead != NULL)
-            walk_on(s->ahead);
-#pragma GCC unroll 8
-        for (int i = 0; i < rows; i++) {
-            vec by = vec_set(x[i * s->x_stride + k]);
-            sums[2 * i] = add_product(sums[2 * i], by, even);
-            sums[2 * i + 1] = add_product(sums[2 * i + 1], by, odd);
-        }
-    }
-    store_sums(s, rows, sums);
+    tall_by_rows(s, rows, true);
 }
 
 /* The order of columns again: the first vector has the even ones. */
@@ -285,7 +290,7 @@ INLINE void all_rows(strip s, int64_t m, bool half)
     size_t size = half ? sizeof(factor) : sizeof(float);
     while (m > 0) {
         int rows = m >= TALL ? TALL : m >= 4 ? 4 : (int)m;
-#define TAKE(rows) half ? tall_bf16(&s, rows) : tall_f32(&s, rows)
+#define TAKE(rows) half ? tall_bf16(&s, rows) : tall_by_rows(&s, rows, false)
         switch (rows) {
         case 1: TAKE(1); break;
         case 2: TAKE(2); break;
@@ -319,7 +324,7 @@ INLINE void panel_of(const hone_product *p, const void *x, int64_t x_stride, int
 {
     size_t element = half ? sizeof(uint16_t) : sizeof(float);
     size_t factor_size = half ? sizeof(factor) : sizeof(float);
-    int64_t n = last - first, stride = p->b.row_stride, groups = (n + GROUP - 1) / GROUP;
+    int64_t n = last - first, stride = p->b.row_stride, groups = divide_up(n, GROUP);
     for (int64_t row = 0; row < p->m; row++)
         memset(sums + row * sums_stride, 0, (size_t)(groups * GROUP) * sizeof *sums);
     for (int64_t k = 0; k < p->k; k += DEPTH) {

@@ -5,7 +5,7 @@
  *          block of queries and made again in backward from the saved log-sum-exp, as in Dao et
  *          al. 2022, arXiv:2205.14135. Only keys up to a block's last query are touched.
  * Shapes:  q (N, H D), k and v (M, H D), or q | k | v (N, 3 H D) side by side; y (N, H D);
- *          log-sum-exp (N, H); relative bias: relative_bias.h.
+ *          log-sum-exp (N, H), times log2(e); relative bias: relative_bias.h.
  * Generation: rows are appended to the cache, and queries see all of their segment's cache.
  * Errors:  none (a kernel). */
 #include "op/attention_head.h"
@@ -61,7 +61,7 @@ static attention begin(const hone_op_run *run, bool backward)
     char *free = run->scratch;
     hone_dtype dtype = run->in[0].dtype;
     a.width = a.heads * a.size;
-    a.units = (int64_t)(sizeof(float) / hone_dtype_size(dtype));
+    a.units = hone_panel_units(dtype);
     a.panels = a.size % HONE_PANEL_HALF == 0 ? hone_panel_kernels_of(dtype) : NULL;
     for (int64_t s = 0; s < run->batch->segments; s++)
         a.longest = key_count(run, s) > a.longest ? key_count(run, s) : a.longest;

@@ -66,8 +66,7 @@ static size_t lay_out(char *base, int64_t longest, int64_t head_size, bool train
     size_t block = align_up((size_t)(QUERY_BLOCK * padded(head_size)) * sizeof(float));
     size_t all = align_up((size_t)(padded(longest) * head_size) * sizeof(float));
     size_t panels =
-        align_up((size_t)(divide_up(longest, HONE_PANEL_COLUMNS) * HONE_PANEL_COLUMNS * head_size) *
-                 sizeof(float));
+        align_up((size_t)(round_up(longest, HONE_PANEL_COLUMNS) * head_size) * sizeof(float));
     size_t distances = align_up((size_t)(bias_distances(longest) + LANES) * sizeof(float));
     const size_t sizes[] = {scores, block, block, all, all,       panels,
                             scores, block, all,   all, distances, panels};
@@ -273,18 +272,13 @@ static void multiply_keys(const head_task *t, const block *b, block_rows x, cons
 {
     const attention *a = t->a;
     if (a->panels != NULL) {
-        int64_t steps = a->size / a->units;
-        a->panels->multiply(&(hone_panel_product){.m = b->count,
-                                                  .n = b->keys,
-                                                  .steps = steps,
-                                                  .a = x.at,
-                                                  .a_row = x.stride / a->units,
-                                                  .a_step = 1,
-                                                  .b = turned,
-                                                  .b_panel = steps * HONE_PANEL_COLUMNS,
-                                                  .b_step = HONE_PANEL_COLUMNS,
-                                                  .c = scores,
-                                                  .c_stride = b->stride});
+        hone_panel_product p =
+            hone_panel_transposed(x.at, x.stride / a->units, turned, a->size / a->units);
+        p.m = b->count;
+        p.n = b->keys;
+        p.c = scores;
+        p.c_stride = b->stride;
+        a->panels->multiply(&p);
         return;
     }
     pack(&t->rows, x.at, x.stride, b->count, a->size, copy);

@@ -43,7 +43,7 @@ static int64_t tiles_of(int64_t vocabulary)
 
 static int64_t slice_words(int64_t vocabulary)
 {
-    return divide_up(divide_up(vocabulary, SLICES), 64) * 64;
+    return round_up(divide_up(vocabulary, SLICES), 64);
 }
 
 /* `columns`: rows of a chunk, up to whole vectors; what is behind the rows is zeros of h. */
@@ -75,7 +75,7 @@ static size_t lay_out(char *base, const dimensions *d, workspace *w)
 {
     size_t element = hone_dtype_size(d->dtype), columns = (size_t)d->columns;
     size_t training = d->training ? columns : 0, tiles = (size_t)tiles_of(d->vocabulary);
-    size_t whole = (size_t)divide_up(d->columns, HONE_PANEL_COLUMNS) * HONE_PANEL_COLUMNS;
+    size_t whole = (size_t)round_up(d->columns, HONE_PANEL_COLUMNS);
     const size_t sizes[] = {training * (size_t)d->vocabulary * element,
                             columns * (size_t)d->width * element,
                             whole * (size_t)d->width * element,
@@ -152,8 +152,8 @@ static chunk begin(const hone_op_run *run)
     chunk c = {.run = run};
     c.d = measure(run->rows, run->weight[0], product_type(run), hone_parallel_threads(),
                   run->gradients);
-    int64_t units = (int64_t)(sizeof(float) / hone_dtype_size(c.d.dtype));
-    c.panels = c.d.width % units == 0 ? hone_panel_kernels_of(c.d.dtype) : NULL;
+    c.panels =
+        c.d.width % hone_panel_units(c.d.dtype) == 0 ? hone_panel_kernels_of(c.d.dtype) : NULL;
     c.gradients = run->gradients && (run->d_in[0].data != NULL || run->weight[0]->gradient != NULL);
     lay_out(run->scratch, &c.d, &c.w);
     return c;
@@ -221,18 +221,13 @@ static void multiply_tile(const chunk *c, int64_t first, int64_t words, float *t
 {
     hone_matrix w = weight_rows(c->run->weight[0], first);
     if (c->panels != NULL) {
-        int64_t steps = c->d.width * (int64_t)hone_dtype_size(w.dtype) / (int64_t)sizeof(float);
-        c->panels->multiply(&(hone_panel_product){.m = words,
-                                                  .n = c->columns,
-                                                  .steps = steps,
-                                                  .a = w.data,
-                                                  .a_row = steps,
-                                                  .a_step = 1,
-                                                  .b = c->w.panels,
-                                                  .b_panel = steps * HONE_PANEL_COLUMNS,
-                                                  .b_step = HONE_PANEL_COLUMNS,
-                                                  .c = tile,
-                                                  .c_stride = c->columns});
+        int64_t steps = c->d.width / hone_panel_units(w.dtype);
+        hone_panel_product p = hone_panel_transposed(w.data, steps, c->w.panels, steps);
+        p.m = words;
+        p.n = c->columns;
+        p.c = tile;
+        p.c_stride = c->columns;
+        c->panels->multiply(&p);
         return;
     }
     hone_product p = {.m = words, .n = c->columns, .k = c->d.width, .c = tile};

@@ -5,7 +5,7 @@
 #define HONE_OP_KERNEL_H
 
 #include "base/parallel.h"
-#include "gemm/matmul.h"
+#include "gemm/product.h"
 #include "op/op.h"
 #include "tensor/vector.h"
 
@@ -30,10 +30,6 @@ static inline int64_t task_end(const hone_op_run *run, int64_t task)
     return (task + 1) * TASK_ROWS < run->rows ? (task + 1) * TASK_ROWS : run->rows;
 }
 
-static inline int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
 static inline size_t align_up(size_t size)
 {
     return (size + HONE_VALUE_ALIGNMENT - 1) & ~(size_t)(HONE_VALUE_ALIGNMENT - 1);
@@ -45,7 +41,7 @@ static inline size_t align_up(size_t size)
 static inline int64_t padded_width(int64_t width)
 {
     enum { WHOLE = 16 };
-    return (width + WHOLE - 1) / WHOLE * WHOLE;
+    return round_up(width, WHOLE);
 }
 
 static inline char *view_row(hone_view view, int64_t row)

@@ -31,7 +31,7 @@ static void *shared_memory(size_t size)
     return made;
 }
 
-void scratch_make(void)
+static void scratch_make(void)
 {
     bool memory = access("/dev/shm", W_OK) == 0;
     snprintf(scratch, sizeof scratch, "%s/hone-faults-XXXXXX", memory ? "/dev/shm" : "/tmp");
@@ -40,7 +40,7 @@ void scratch_make(void)
     seen = shared_memory(SEEN * sizeof *seen);
 }
 
-void scratch_remove(void)
+static void scratch_remove(void)
 {
     hone_folder_remove(scratch, NULL);
 }
@@ -232,5 +232,8 @@ int fault_main(int argc, char **argv, int (*run_all)(void))
         perror(argv[0]);
         return 2;
     }
-    return run_all();
+    scratch_make();
+    int failed = run_all();
+    scratch_remove();
+    return failed;
 }

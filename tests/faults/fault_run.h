@@ -29,9 +29,7 @@ typedef struct fault_options {
 
 extern fault_options options;
 
-/* Makes the scratch folder and its inputs; place_open one of the places in it. */
-void scratch_make(void);
-void scratch_remove(void);
+/* Makes one of the places in the scratch folder. */
 void place_open(place *where, int number, const tree *inputs);
 
 /* Runs hone with the arguments (up to NULL) in a place. plan and journal may be NULL. Free the run.
@@ -53,7 +51,7 @@ bool seen_first(uint64_t hash);
 void seen_clear(void);
 size_t seen_count(void);
 
-/* Reads the options, then runs the tests. */
+/* Reads the options, then runs the tests in a scratch folder. */
 int fault_main(int argc, char **argv, int (*run_all)(void));
 
 #endif

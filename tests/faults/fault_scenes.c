@@ -1,6 +1,8 @@
 /* See fault_scenes.h. */
 #include "fault_scenes.h"
 
+#include "../support/byte_tokenizer.h"
+
 #include "base/files.h"
 #include "base/memory.h"
 #include "train/checkpoint_folder.h"
@@ -72,23 +74,14 @@ static const scene scenes[SCENES] = {
 
 /* ---- inputs ------------------------------------------------------------------------------- */
 
-/* The 256 bytes as byte-level BPE spells them, and no merges. */
 static void add_tokenizer(tree *inputs, const char *folder)
 {
-    static char text[8192];
-    char path[64];
-    size_t used = (size_t)sprintf(text, "{");
-    int other = 256;
-    for (int byte = 0; byte < 256; byte++) {
-        bool plain = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) ||
-                     (byte >= 0xAE && byte <= 0xFF);
-        used += (size_t)sprintf(text + used, "\"\\u%04x\": %d, ", plain ? byte : other++, byte);
-    }
-    used += (size_t)sprintf(text + used, "\"<|endoftext|>\": 256}");
+    char text[BYTE_VOCABULARY], path[64];
+    size_t used = byte_vocabulary(text);
     snprintf(path, sizeof path, "%s/vocab.json", folder);
     tree_add(inputs, path, false, text, used);
     snprintf(path, sizeof path, "%s/merges.txt", folder);
-    tree_add(inputs, path, false, "#version: 0.2\n", 14);
+    tree_add(inputs, path, false, NO_MERGES, strlen(NO_MERGES));
 }
 
 /* A base model without weights, which `init random` makes. */
@@ -239,6 +232,15 @@ void scene_start(const rehearsal *r, const place *where, const char *plan, progr
     const char *marker = r->scene->marker;
     bool again = marker != NULL && hone_file_exists(path_in(where->out, marker));
     start_line(where, again ? r->scene->again : r->scene->first, plan, false, run);
+}
+
+void scene_cases(const rehearsal *r, const char *what, size_t count, case_fn check,
+                 const void *context)
+{
+    size_t failed = cases_run(r->scene->name, count, r->inputs, check, context);
+    printf("%s: %zu calls, %zu %s, %zu states recovered from\n", r->scene->name, r->calls.count,
+           count, what, seen_count());
+    assert_int_equal(failed, 0);
 }
 
 void scene_take(const rehearsal *r, const place *where, tree *now)

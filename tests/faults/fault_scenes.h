@@ -48,6 +48,10 @@ void rehearsal_free(rehearsal *r);
 /* A place as the scene begins. */
 void scene_reset(const rehearsal *r, const place *where);
 void scene_start(const rehearsal *r, const place *where, const char *plan, program_run *run);
+/* Runs all cases of a scene and says how many of `what` they were; fails the test when one fails.
+ */
+void scene_cases(const rehearsal *r, const char *what, size_t count, case_fn check,
+                 const void *context);
 /* What is in `out` now, settled. */
 void scene_take(const rehearsal *r, const place *where, tree *now);
 /* Runs the command once more and compares the end. What has been found to end well is not run

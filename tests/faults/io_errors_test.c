@@ -220,12 +220,9 @@ static void fail_scene(int number, size_t every)
     rehearse(number, &r);
     failing_scene s = {.r = &r};
     find_faults(&s, every);
-    size_t failed = cases_run(r.scene->name, s.count, r.inputs, fail_and_recover, &s);
-    printf("%s: %zu calls, %zu faults, %zu states recovered from\n", r.scene->name, r.calls.count,
-           s.count, seen_count());
+    scene_cases(&r, "faults", s.count, fail_and_recover, &s);
     free(s.faults);
     rehearsal_free(&r);
-    assert_int_equal(failed, 0);
 }
 
 static void training_tells_every_error_and_loses_nothing(void **state)
@@ -261,10 +258,7 @@ static int run_all(void)
         cmocka_unit_test(outputs_are_whole_or_as_they_were),
         cmocka_unit_test(a_comparison_tells_every_error),
     };
-    scratch_make();
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    scratch_remove();
-    return failed;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
 int main(int argc, char **argv)

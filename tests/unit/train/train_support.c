@@ -1,6 +1,8 @@
 /* See train_support.h. */
 #include "train_support.h"
 
+#include "../../support/byte_tokenizer.h"
+
 #include "base/files.h"
 #include "base/memory.h"
 
@@ -152,18 +154,10 @@ hone_model *open_random_model(const char *config)
 
 void write_byte_tokenizer(const char *folder)
 {
-    static char text[8192];
-    size_t used = (size_t)sprintf(text, "{");
-    int other = 256;
-    for (int byte = 0; byte < 256; byte++) {
-        bool plain = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) ||
-                     (byte >= 0xAE && byte <= 0xFF);
-        used += (size_t)sprintf(text + used, "\"\\u%04x\": %d, ", plain ? byte : other++, byte);
-    }
-    sprintf(text + used, "\"<|endoftext|>\": 256}");
-    char path[600];
+    char text[BYTE_VOCABULARY], path[600];
+    byte_vocabulary(text);
     snprintf(path, sizeof path, "%s/vocab.json", folder);
     write_text(path, text);
     snprintf(path, sizeof path, "%s/merges.txt", folder);
-    write_text(path, "#version: 0.2\n");
+    write_text(path, NO_MERGES);
 }
