@@ -138,7 +138,8 @@ bool hone_panel_matmul_parallel(const hone_product *p)
     if (!start(p, &j))
         return false;
     cut(&j);
-    if (j.block * (j.panels * HONE_PANEL_COLUMNS + MOST_TILE + APART) > ROOM_FLOATS)
+    int64_t left = p->a.column_stride != 1 ? MOST_TILE + APART : 0;
+    if (j.block * (j.panels * HONE_PANEL_COLUMNS + left) > ROOM_FLOATS)
         return false;
     j.tile = TILE_BYTES / (j.block * (int64_t)sizeof(float)) / LEAST_TILE * LEAST_TILE;
     j.tile = j.tile < LEAST_TILE ? LEAST_TILE : smaller(j.tile, MOST_TILE);

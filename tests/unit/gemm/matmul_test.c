@@ -3,6 +3,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "gemm/matmul.h"
+#include "gemm/panel.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -125,6 +126,33 @@ static void bf16_products_equal_the_naive_ones(void **state)
     }
 }
 
+/* Shapes of GPT-2's, OPT's and T5's linears, forward and backward: where there are kernels for
+ * them, none of these may go another way unseen. */
+static void training_products_go_through_the_kernels(void **state)
+{
+    (void)state;
+    enum { M = 32, MOST = 3072 };
+    static const int64_t widths[][2] = {{768, 2304}, {768, 768},  {768, 3072}, {3072, 768},
+                                        {2304, 768}, {512, 512},  {512, 2048}, {2048, 512},
+                                        {192, 576},  {1024, 1024}};
+    float *memory = hone_alloc_array((size_t)MOST * (M + M + MOST), sizeof *memory);
+    for (size_t i = 0; i < 4 * sizeof widths / sizeof widths[0]; i++) {
+        hone_dtype dtype = i % 2 ? HONE_BF16 : HONE_F32;
+        bool transposed = i / 2 % 2 != 0;
+        size_t size = hone_matmul_room(dtype, hone_parallel_threads());
+        hone_product p = {.m = M, .k = widths[i / 4][0], .n = widths[i / 4][1], .c_dtype = dtype};
+        p.a = (hone_matrix){memory, dtype, p.k, 1};
+        p.b = transposed ? (hone_matrix){memory + M * MOST, dtype, 1, p.k}
+                         : (hone_matrix){memory + M * MOST, dtype, p.n, 1};
+        p.c = memory + (M + MOST) * MOST;
+        p.c_stride = p.n;
+        p.room = size > 0 ? hone_pages_alloc(size) : NULL;
+        assert_true(hone_panel_matmul_parallel(&p) == (size > 0));
+        hone_pages_free(p.room, size);
+    }
+    hone_free(memory);
+}
+
 /* The f32 operand holds values that bf16 can, so that narrowing it loses nothing. */
 static void products_of_two_types(void **state)
 {
@@ -232,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(f32_products_equal_the_naive_ones),
         cmocka_unit_test(bf16_products_equal_the_naive_ones),
+        cmocka_unit_test(training_products_go_through_the_kernels),
         cmocka_unit_test(products_of_two_types),
         cmocka_unit_test(a_row_is_the_same_whatever_is_beside_it),
         cmocka_unit_test(the_bits_do_not_depend_on_the_threads),
